@@ -1,0 +1,1 @@
+"""Reliability testing of reboots: is a reboot by kexec as good as one through firmware?"""

@@ -1,0 +1,82 @@
+"""Every error the harness raises on purpose, named by whose fault it is.
+
+    HarnessError                 (has a message for people and an exit code)
+    ├── ConfigError              the user asked for something that does not exist or does not fit
+    ├── InfraError               this host cannot do it: a missing tool, no disk space, no mirror
+    │   ├── ToolMissing          a program that the harness calls is not installed
+    │   ├── NoSpace              the disk is full, or would be
+    │   ├── ImageError           an image could not be built, or is not what its checksum says
+    │   └── MachineError         QEMU could not be started or does not answer
+    │       └── GuestGone        the guest or QEMU went away while it was being talked to
+    └── StoreError               results on disk that cannot be read or written
+
+What goes wrong *inside* a guest is never an exception: it is a verdict (`harness.model.Verdict`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class HarnessError(Exception):
+    """Base of the tree. `exit_code` follows pytest: 3 is an internal or infrastructure error."""
+
+    exit_code = 3
+
+
+class ConfigError(HarnessError):
+    """A wrong setting. Says what was wrong, where it came from and, in `mend`, what to do."""
+
+    exit_code = 4
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: Path | None = None,
+        line: int | None = None,
+        key: str | None = None,
+        mend: str | None = None,
+    ) -> None:
+        place = ":".join(str(part) for part in (file, line) if part is not None)
+        subject = ": ".join(part for part in (place, key) if part)
+        text = f"{subject}: {problem}" if subject else problem
+        super().__init__(f"{text}\n  {mend}" if mend else text)
+        self.file, self.line, self.key, self.mend = file, line, key, mend
+
+
+class InfraError(HarnessError):
+    """This host cannot do what was asked."""
+
+    def __init__(self, problem: str, *, mend: str | None = None) -> None:
+        super().__init__(f"{problem}\n  {mend}" if mend else problem)
+        self.mend = mend
+
+
+class ToolMissing(InfraError):
+    """A program is not installed."""
+
+    def __init__(self, tool: str, package: str | None = None) -> None:
+        mend = f"install it: apt-get install {package}" if package else "install it, or run: make setup"
+        super().__init__(f"{tool}: no such program on this host", mend=mend)
+        self.tool, self.package = tool, package
+
+
+class NoSpace(InfraError):
+    """The disk is full, or would be."""
+
+
+class ImageError(InfraError):
+    """An image could not be built, or is not what its checksum says."""
+
+
+class MachineError(InfraError):
+    """QEMU could not be started or does not answer."""
+
+
+class GuestGone(MachineError):
+    """The guest or QEMU went away while it was being talked to."""
+
+
+class StoreError(HarnessError):
+    """Results on disk that cannot be read or written."""
