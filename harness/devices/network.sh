@@ -1,0 +1,63 @@
+# Guest side of the network checks. Set before: STAGE NONCE DRIVER ECHO_ADDRESS ECHO_PORT (SERIAL is not used).
+# shellcheck shell=sh disable=SC2154
+PAYLOAD_BYTES=1048576
+ADDRESS_WAIT=30
+
+interface_of_driver() {
+    for path in /sys/class/net/*; do
+        link=$(readlink "$path/device/driver" || readlink "$path/device/../driver") || continue
+        if [ "${link##*/}" = "$DRIVER" ]; then
+            echo "${path##*/}"
+            return
+        fi
+    done
+    return 1
+}
+
+address_of() {
+    ip -4 -oneline address show dev "$1" scope global | awk '{ print $4; exit }'
+}
+
+wait_for_address() {
+    tries=$((ADDRESS_WAIT * 5))
+    while [ "$tries" -gt 0 ]; do
+        address=$(address_of "$1")
+        [ -z "$address" ] || return 0
+        sleep 0.2
+        tries=$((tries - 1))
+    done
+    return 1
+}
+
+# The nonce goes into every line, so that an echo of an earlier boot's bytes is not taken for this one's.
+payload() {
+    yes "$NONCE" | head -c "$PAYLOAD_BYTES"
+}
+
+# The echo service sends until the count is reached; `head` closes the connection then.
+echoed() {
+    payload | { cat; sleep 60; } | timeout 60 busybox nc "$ECHO_ADDRESS" "$ECHO_PORT" | head -c "$PAYLOAD_BYTES"
+}
+
+check_network() {
+    if ! interface=$(interface_of_driver); then
+        echo "fail driver no interface is bound to $DRIVER"
+        return
+    fi
+    echo "ok driver $interface is bound to $DRIVER"
+    state=$(cat "/sys/class/net/$interface/operstate")
+    if ! wait_for_address "$interface"; then
+        echo "fail address $interface (state $state) has no address after $ADDRESS_WAIT s"
+        return
+    fi
+    echo "ok address $interface has $address"
+    sent=$(payload | sha256sum)
+    received=$(echoed | sha256sum)
+    if [ "$sent" = "$received" ]; then
+        echo "ok traffic $PAYLOAD_BYTES bytes to the host and back"
+    else
+        echo "fail traffic $PAYLOAD_BYTES bytes sent, and something else came back"
+    fi
+}
+
+[ "$STAGE" != after ] || check_network

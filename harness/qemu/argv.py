@@ -1,0 +1,128 @@
+"""QEMU's command line as a pure function of what the machine is to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from harness.devices.base import DeviceSet, Option, Resources
+from harness.model import Accel, Cell, Firmware, Loader
+from harness.qemu.arch import ARCHITECTURES
+
+#: channel -> file name of its socket below the machine's private folder; QEMU connects, the harness listens
+SOCKETS = {
+    "qmp": "qmp.sock",
+    "console": "console.sock",
+    "agent": "agent.sock",
+    "firmware": "fw.sock",
+    "echo": "echo.sock",
+}
+
+# Neither fork nor exec, no new privileges, no obsolete system calls, no changes of scheduling.
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+
+class MachineSpec(Struct, frozen=True, kw_only=True):
+    """Everything that decides a machine's command line; every file in it exists before QEMU starts."""
+
+    cell: Cell
+    accel: Accel
+    memory_mib: int
+    cpus: int
+    #: the machine's private folder (mode 0700), with its sockets
+    folder: Path
+    #: root disk, a qcow2 overlay
+    root_disk: Path
+    data_disk: Path
+    device_set: DeviceSet
+    #: OVMF's code and this machine's own copy of its variables; None under SeaBIOS
+    ovmf_code: Path | None = None
+    ovmf_vars: Path | None = None
+    #: for `Loader.DIRECT` only
+    kernel: Path | None = None
+    initrd: Path | None = None
+    cmdline: str | None = None
+
+
+def build(spec: MachineSpec) -> list[Option]:
+    """The options after QEMU's name, each with its value ("" for an option that takes none)."""
+    return [
+        ("-name", f"kexec-harness-{_no_commas(spec.cell.cell_id)}"),
+        ("-nodefaults", ""),
+        ("-no-user-config", ""),
+        ("-sandbox", SANDBOX),
+        ("-display", "none"),
+        # Stopped until every channel listens, so that not a byte is lost.
+        ("-S", ""),
+        *_board(spec),
+        *_channels(spec),
+        *_firmware(spec),
+        *_kernel(spec),
+        ("-drive", f"if=none,id=root0,format=qcow2,file={_no_commas(str(spec.root_disk))},cache=unsafe"),
+        ("-device", "virtio-blk-pci,drive=root0,bootindex=1"),
+        *spec.device_set.options(Resources(echo_chardev="echo", data_disk=Path(_no_commas(str(spec.data_disk))))),
+    ]
+
+
+def flatten(options: list[Option]) -> list[str]:
+    """The options as an argument list."""
+    return [word for option, value in options for word in ((option, value) if value else (option,))]
+
+
+def to_text(options: list[Option]) -> str:
+    """One option with its value per line, as golden files and failure reports have it."""
+    return "".join(f"{option} {value}".rstrip() + "\n" for option, value in options)
+
+
+def _no_commas(value: str) -> str:
+    # QEMU's option syntax: a comma within a value is written twice.
+    return value.replace(",", ",,")
+
+
+def _board(spec: MachineSpec) -> list[Option]:
+    arch = ARCHITECTURES[spec.cell.arch]
+    # Several translation threads, and a code cache that holds a distro's boot without being flushed.
+    accel = "tcg,thread=multi,tb-size=256" if spec.accel is Accel.TCG else "kvm"
+    return [
+        ("-machine", spec.cell.machine),
+        ("-accel", accel),
+        ("-cpu", arch.cpu[spec.accel]),
+        ("-smp", str(spec.cpus)),
+        ("-m", str(spec.memory_mib)),
+    ]
+
+
+def _channels(spec: MachineSpec) -> list[Option]:
+    options = [
+        ("-chardev", f"socket,id={name},path={_no_commas(str(spec.folder / file))}") for name, file in SOCKETS.items()
+    ]
+    options += [
+        ("-mon", "chardev=qmp,mode=control"),
+        ("-serial", "chardev:console"),
+        ("-serial", "chardev:agent"),
+    ]
+    port = ARCHITECTURES[spec.cell.arch].debug_port
+    if port is not None:
+        options.append(("-device", f"isa-debugcon,iobase={port:#x},chardev=firmware"))
+    return options
+
+
+def _firmware(spec: MachineSpec) -> list[Option]:
+    if spec.cell.firmware is not Firmware.OVMF:
+        return []
+    code, variables = _no_commas(str(spec.ovmf_code)), _no_commas(str(spec.ovmf_vars))
+    return [
+        ("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
+        ("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
+    ]
+
+
+def _kernel(spec: MachineSpec) -> list[Option]:
+    if spec.cell.loader is not Loader.DIRECT:
+        return []
+    return [
+        ("-kernel", _no_commas(str(spec.kernel))),
+        ("-initrd", _no_commas(str(spec.initrd))),
+        ("-append", spec.cmdline or ""),
+    ]

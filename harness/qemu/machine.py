@@ -1,0 +1,120 @@
+"""A virtual machine under test: what the harness asks of one, and its implementation on QEMU."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import pexpect.socket_pexpect
+
+from harness.clock import Clock, Deadline
+from harness.errors import MachineError
+from harness.model import CommandReply, CommandSent, Event
+from harness.qemu.argv import MachineSpec, build, flatten
+from harness.qemu.process import QemuProcess, ThreadTime
+from harness.qemu.watcher import Watcher
+
+SCRIPT_TIMEOUT_S = 120.0
+
+
+class Machine(Protocol):
+    """What a cycle needs of a machine; `QemuMachine` and `ReplayMachine` give it."""
+
+    clock: Clock
+
+    def power_on(self) -> None:
+        """Start the guest through its firmware. Raises MachineError if that cannot be done."""
+        ...
+
+    def next_event(self, deadline: Deadline) -> Event | None:
+        """The next thing that arrived on any channel, or None once the deadline has passed."""
+        ...
+
+    def run(self, script: str, *, purpose: str = "script", timeout: float = SCRIPT_TIMEOUT_S) -> CommandReply:
+        """Run a shell script in the guest, as root. Raises GuestGone or MachineError (no answer in time)."""
+        ...
+
+    def send(self, script: str, *, purpose: str) -> CommandSent:
+        """Start a shell script in the guest without waiting for it. Raises GuestGone."""
+        ...
+
+    def vcpu_time(self) -> ThreadTime | None:
+        """CPU and waiting seconds of the vCPU threads since power-on, where the host accounts for them."""
+        ...
+
+    def diagnose(self) -> dict[str, str]:
+        """What can be asked of a machine in trouble: file name -> text."""
+        ...
+
+    def close(self) -> None:
+        """End the machine and remove what it left behind. May be called twice."""
+        ...
+
+
+def private_folder() -> Path:
+    """A new folder that only this user can enter, short enough for the paths of Unix sockets (107 bytes)."""
+    return Path(tempfile.mkdtemp(prefix="kexec-harness-"))
+
+
+class QemuMachine:
+    """A machine run by QEMU."""
+
+    def __init__(self, qemu: Path, spec: MachineSpec, clock: Clock) -> None:
+        self.clock = clock
+        self.spec = spec
+        self.argv = [str(qemu), *flatten(build(spec))]
+        self._watcher = Watcher(clock, spec.folder)
+        self._process: QemuProcess | None = None
+        self._vcpu_threads: list[int] = []
+
+    def power_on(self) -> None:
+        self._watcher.listen()
+        self._process = QemuProcess(self.argv, self.spec.folder)
+        self._watcher.connect(self._process)
+        cpus = self._watcher.execute("query-cpus-fast")
+        self._vcpu_threads = [int(cpu["thread-id"]) for cpu in cpus]
+        self._watcher.execute("cont")
+
+    def next_event(self, deadline: Deadline) -> Event | None:
+        try:
+            return self._watcher.events.get(timeout=deadline.remaining())
+        except queue.Empty:
+            return None
+
+    def run(self, script: str, *, purpose: str = "script", timeout: float = SCRIPT_TIMEOUT_S) -> CommandReply:
+        return self._watcher.run(script, purpose, timeout)
+
+    def send(self, script: str, *, purpose: str) -> CommandSent:
+        return self._watcher.send(script, purpose)
+
+    def console(self) -> pexpect.socket_pexpect.SocketSpawn:
+        """The guest's console as a pexpect spawn: `sendline`, `expect`. What it printed before is not in it."""
+        return self._watcher.tap_console().spawn
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of QEMU; None before power-on."""
+        return self._process.pid if self._process else None
+
+    def vcpu_time(self) -> ThreadTime | None:
+        return self._process.thread_time(self._vcpu_threads) if self._process else None
+
+    def diagnose(self) -> dict[str, str]:
+        files = {"argv.txt": "\n".join(self.argv) + "\n"}
+        if self._process is None:
+            return files
+        files["qemu.stderr"] = self._process.stderr()
+        if self._process.running():
+            with suppress(MachineError):
+                files["registers.txt"] = self._watcher.monitor("info registers -a")
+        return files
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+        self._watcher.close()
+        shutil.rmtree(self.spec.folder, ignore_errors=True)

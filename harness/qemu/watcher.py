@@ -1,0 +1,256 @@
+"""The one watcher of a machine: every channel read in one event loop, stamped on arrival with one clock.
+
+    QMP, console, agent, firmware debug port, echo service, end of the process
+        -> events in the order of their arrival -> the queue that the cycle reads
+
+Nothing is polled. The harness listens on a socket per channel and QEMU connects when it starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.clock import Clock
+from harness.errors import GuestGone, MachineError
+from harness.model import (
+    AgentMessage,
+    CommandReply,
+    CommandSent,
+    ConsoleData,
+    Event,
+    FirmwareData,
+    ProcessExit,
+    QmpEvent,
+)
+from harness.qemu.agent import AgentDecoder, encode_command, parse_reply
+from harness.qemu.argv import SOCKETS
+from harness.qemu.console import ConsoleTap
+from harness.qemu.process import QemuProcess
+from harness.qemu.qmp import Qmp
+
+READ_BYTES = 65536
+CONNECT_TIMEOUT_S = 20.0
+#: after QEMU ended, how long its sockets may take to give up what is still in them
+DRAIN_S = 1.0
+
+T = TypeVar("T")
+
+
+class Watcher:
+    """Owns the event loop's thread and the sockets. Methods are called from the harness's own thread."""
+
+    def __init__(self, clock: Clock, folder: Path) -> None:
+        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.gone = threading.Event()
+        self._clock = clock
+        self._folder = folder
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="watcher", daemon=True)
+        self._qmp = Qmp(lambda name, data: self._put(QmpEvent(self._now(), name, data)))
+        self._listeners: dict[str, socket.socket] = {}
+        self._sockets: dict[str, socket.socket] = {}
+        self._readers: list[asyncio.Task[None]] = []
+        self._replies: dict[int, asyncio.Future[CommandReply]] = {}
+        self._taps: list[ConsoleTap] = []
+        self._last_command = 0
+        self._ended: asyncio.Task[None] | None = None
+
+    # ---- life cycle ---------------------------------------------------------------------------------------
+
+    def listen(self) -> None:
+        """Bind every channel's socket below the machine's folder."""
+        self._thread.start()
+        self._call(self._listen())
+
+    def connect(self, process: QemuProcess) -> None:
+        """Wait until QEMU has connected every channel, then read them all.
+
+        Raises MachineError with QEMU's own words if it ends first or does not connect in time.
+        """
+        self._call(self._connect(process), CONNECT_TIMEOUT_S + 5)
+
+    def close(self) -> None:
+        """Stop reading and end the thread. The process is the machine's to end, before this."""
+        if not self._thread.is_alive():
+            return
+        with contextlib.suppress(MachineError):
+            self._call(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    # ---- talking to the machine ---------------------------------------------------------------------------
+
+    def send(self, script: str, purpose: str) -> CommandSent:
+        """Send a script to the agent without waiting; the returned event carries the moment of sending.
+
+        Raises GuestGone if QEMU has ended.
+        """
+        return self._call(self._send(script, purpose))
+
+    def run(self, script: str, purpose: str, timeout: float) -> CommandReply:
+        """Send a script and wait for what it gives.
+
+        Raises GuestGone if QEMU ends first, MachineError if the agent stays silent for `timeout` seconds.
+        """
+        return self._call(self._run(script, purpose, timeout), timeout + 5)
+
+    def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Run a QMP command; errors as `Qmp.execute`."""
+        return self._call(self._qmp.execute(command, arguments))
+
+    def monitor(self, line: str) -> str:
+        """Run a line of the human monitor."""
+        return self._call(self._qmp.monitor(line))
+
+    def tap_console(self) -> ConsoleTap:
+        """A private copy of the console from now on, to type and expect on."""
+        tap = ConsoleTap()
+        self._call(self._add_tap(tap))
+        return tap
+
+    # ---- in the event loop --------------------------------------------------------------------------------
+
+    def _call(self, coroutine: Coroutine[Any, Any, T], timeout: float = 30.0) -> T:
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result(timeout)
+        except TimeoutError as error:
+            future.cancel()
+            raise MachineError(f"the watcher did not answer within {timeout:.0f} s") from error
+
+    def _now(self) -> float:
+        return self._clock.monotonic()
+
+    def _put(self, event: Event) -> None:
+        self.events.put(event)
+
+    async def _listen(self) -> None:
+        for name, file in SOCKETS.items():
+            path = self._folder / file
+            if name == "qmp":
+                await self._qmp.listen(path)
+                continue
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(str(path))
+            listener.listen(1)
+            listener.setblocking(False)
+            self._listeners[name] = listener
+
+    async def _connect(self, process: QemuProcess) -> None:
+        exited = asyncio.Event()
+        self._loop.add_reader(process.pidfd, exited.set)
+        accepting = asyncio.gather(self._qmp.accept(), *(self._accept(name) for name in self._listeners))
+        ending = asyncio.create_task(exited.wait())
+        done, _ = await asyncio.wait(
+            {accepting, ending}, timeout=CONNECT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        if accepting not in done:
+            accepting.cancel()
+            ending.cancel()
+            self._loop.remove_reader(process.pidfd)
+            what = "ended at once" if ending in done else f"did not connect within {CONNECT_TIMEOUT_S:.0f} s"
+            raise MachineError(f"QEMU {what}; it said: {process.stderr() or '(nothing)'}")
+        await accepting
+        handlers: dict[str, Callable[[bytes], None]] = {
+            "console": self._on_console,
+            "agent": self._agent_handler(),
+            "firmware": lambda data: self._put(FirmwareData(self._now(), data.decode("latin-1"))),
+            "echo": self._on_echo,
+        }
+        self._readers = [asyncio.create_task(self._read(name, handlers[name])) for name in self._sockets]
+        self._ended = asyncio.create_task(self._report_end(process, ending))
+
+    async def _accept(self, name: str) -> None:
+        connection, _ = await self._loop.sock_accept(self._listeners[name])
+        connection.setblocking(False)
+        self._sockets[name] = connection
+
+    async def _read(self, name: str, handle: Callable[[bytes], None]) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await self._loop.sock_recv(self._sockets[name], READ_BYTES):
+                handle(data)
+
+    async def _report_end(self, process: QemuProcess, ending: asyncio.Task[bool]) -> None:
+        await ending
+        self._loop.remove_reader(process.pidfd)
+        # What QEMU sent before it died comes before the news of its death.
+        await asyncio.wait(self._readers, timeout=DRAIN_S)
+        status = await self._loop.run_in_executor(None, process.wait)
+        self.gone.set()
+        self._put(ProcessExit(self._now(), status, process.stderr()))
+        for waiting in self._replies.values():
+            if not waiting.done():
+                waiting.set_exception(GuestGone("QEMU ended before the guest answered"))
+
+    def _on_console(self, data: bytes) -> None:
+        self._put(ConsoleData(self._now(), data.decode("latin-1")))
+        for tap in self._taps:
+            tap.feed(data)
+
+    def _agent_handler(self) -> Callable[[bytes], None]:
+        decoder = AgentDecoder()
+
+        def handle(data: bytes) -> None:
+            arrival = self._now()
+            for body in decoder.feed(data):
+                self._put(AgentMessage(arrival, body))
+                reply = parse_reply(body)
+                if reply and (waiting := self._replies.pop(reply[0], None)) and not waiting.done():
+                    waiting.set_result(reply[1])
+
+        return handle
+
+    def _on_echo(self, data: bytes) -> None:
+        # A guest that sends without reading fills the socket; what does not fit is dropped, and its check fails.
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            self._sockets["echo"].send(data)
+
+    async def _send(self, script: str, purpose: str) -> CommandSent:
+        if self.gone.is_set():
+            raise GuestGone("QEMU has ended")
+        self._last_command += 1
+        sent = CommandSent(self._now(), self._last_command, purpose, script)
+        self._put(sent)
+        try:
+            await self._loop.sock_sendall(self._sockets["agent"], encode_command(sent.id, script))
+        except ConnectionError as error:
+            raise GuestGone("QEMU went away while a command was being sent") from error
+        return sent
+
+    async def _run(self, script: str, purpose: str, timeout: float) -> CommandReply:
+        waiting: asyncio.Future[CommandReply] = self._loop.create_future()
+        self._replies[self._last_command + 1] = waiting
+        sent = await self._send(script, purpose)
+        try:
+            return await asyncio.wait_for(waiting, timeout)
+        except TimeoutError as error:
+            self._replies.pop(sent.id, None)
+            raise MachineError(f"the guest agent did not answer '{purpose}' within {timeout:.0f} s") from error
+
+    async def _add_tap(self, tap: ConsoleTap) -> None:
+        self._taps.append(tap)
+        self._readers.append(asyncio.create_task(self._forward_keys(tap)))
+
+    async def _forward_keys(self, tap: ConsoleTap) -> None:
+        with contextlib.suppress(OSError):
+            while data := await self._loop.sock_recv(tap.far_end, READ_BYTES):
+                await self._loop.sock_sendall(self._sockets["console"], data)
+
+    async def _close(self) -> None:
+        tasks = [task for task in (*self._readers, self._ended) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._qmp.close()
+        for tap in self._taps:
+            tap.close()
+        for endpoint in (*self._listeners.values(), *self._sockets.values()):
+            endpoint.close()
