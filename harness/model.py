@@ -200,7 +200,7 @@ class Expectation(Struct, frozen=True, kw_only=True):
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """Everything observed of a cycle, from just before the trigger to its end."""
+    """Everything observed of a cycle, from its trigger to its end; the trigger is a `CommandSent` in it."""
 
     expectation: Expectation
     events: tuple[Event, ...]

@@ -1,0 +1,75 @@
+"""Proof of path: what each independent channel says of how the new kernel was started.
+
+| channel | whose word | says kexec when | says firmware when |
+|---|---|---|---|
+| qmp-reset | QEMU's | the machine was not reset | it was |
+| firmware-output | the firmware's, through a port of its own | it kept silent | it printed |
+| bootloader-type | the new kernel's | the boot loader's type is kexec's | it is any other |
+| command-line | the new kernel's | it carries this cycle's nonce | it carries none |
+
+Two channels must agree, QEMU's own among them, and none may contradict. A channel that cannot tell (a firmware
+that never prints, an architecture without the number) abstains.
+"""
+
+from __future__ import annotations
+
+from harness.classify.milestones import Progress
+from harness.model import BootPath, Expectation, Firmware, Proof
+
+#: /proc/sys/kernel/bootloader_type after a kexec, by architecture (type_of_loader 0xD, version 0; Linux
+#: Documentation/arch/x86/boot.rst); other architectures have no such number
+KEXEC_BOOTLOADER_TYPE = {"x86_64": 0xD0}
+#: firmware that reports on the debug port: SeaBIOS always does, release builds of OVMF never do
+TALKATIVE_FIRMWARE = {Firmware.SEABIOS}
+NEEDED = 2
+
+
+def prove(progress: Progress, expectation: Expectation) -> tuple[BootPath, tuple[Proof, ...]]:
+    """The path as far as it is proven, and what each channel said."""
+    if progress.ready is None:
+        return BootPath.NONE, (_qmp_reset(progress),)
+    proofs = (
+        _qmp_reset(progress),
+        _firmware_output(progress, expectation.firmware),
+        _bootloader_type(progress, expectation.arch),
+        _command_line(progress, expectation.nonce),
+    )
+    said = [proof.path for proof in proofs if proof.path is not None]
+    first = said[0]
+    if any(path is not first for path in said):
+        return BootPath.CONFLICT, proofs
+    return (first if len(said) >= NEEDED else BootPath.NONE), proofs
+
+
+def _qmp_reset(progress: Progress) -> Proof:
+    count = len(progress.resets)
+    path = BootPath.FIRMWARE if count else BootPath.KEXEC
+    return Proof("qmp-reset", path, f"{count} reset{'' if count == 1 else 's'} of the machine")
+
+
+def _firmware_output(progress: Progress, firmware: Firmware) -> Proof:
+    if progress.firmware_spoke:
+        return Proof("firmware-output", BootPath.FIRMWARE, "the firmware printed on its debug port")
+    if firmware in TALKATIVE_FIRMWARE:
+        return Proof("firmware-output", BootPath.KEXEC, "the firmware kept silent")
+    return Proof("firmware-output", None, f"{firmware.value} prints nothing on the debug port")
+
+
+def _bootloader_type(progress: Progress, arch: str) -> Proof:
+    found = (progress.ready or {}).get("bootloader_type")
+    kexec = KEXEC_BOOTLOADER_TYPE.get(arch)
+    if kexec is None or not isinstance(found, int):
+        return Proof("bootloader-type", None, "the kernel does not say")
+    path = BootPath.KEXEC if found == kexec else BootPath.FIRMWARE
+    return Proof("bootloader-type", path, f"bootloader_type is {found}")
+
+
+def _command_line(progress: Progress, nonce: str) -> Proof:
+    found = (progress.ready or {}).get("cmdline_nonce")
+    if found == nonce:
+        return Proof("command-line", BootPath.KEXEC, "the command line carries this cycle's nonce")
+    if found == "":
+        return Proof("command-line", BootPath.FIRMWARE, "the command line carries no nonce")
+    if isinstance(found, str):
+        return Proof("command-line", BootPath.CONFLICT, "the command line carries another cycle's nonce")
+    return Proof("command-line", None, "the guest does not say")

@@ -1,0 +1,26 @@
+"""cold: the same `systemctl reboot`, with kexec-load told to stand aside, through firmware and boot loader."""
+
+from __future__ import annotations
+
+from harness.model import BootPath
+from harness.reboot.base import Method, remember
+
+NAME = "cold"
+
+
+def _arm(nonce: str) -> str:
+    return f"""
+set -e
+{remember(nonce)}
+rm -f /run/kexec-load/conf.d/kexec-harness.conf
+if command -v kexec-load >/dev/null; then kexec-load skip; fi
+"""
+
+
+METHOD = Method(
+    name=NAME,
+    summary="systemctl reboot through firmware and boot loader",
+    path=BootPath.FIRMWARE,
+    arm=_arm,
+    trigger="systemctl reboot",
+)

@@ -1,0 +1,29 @@
+"""kexec: kexec-load stages the kernel at shutdown, its final hook jumps into it."""
+
+from __future__ import annotations
+
+from harness.model import BootPath
+from harness.reboot.base import Method, remember
+
+NAME = "kexec"
+
+
+def _arm(nonce: str) -> str:
+    # The nonce on the next kernel's command line is one proof of the path: only a kexec puts it there.
+    return f"""
+set -e
+{remember(nonce)}
+systemctl is-active --quiet kexec-load.service || {{ echo "kexec-load.service is not active"; exit 1; }}
+kexec-load unskip
+mkdir -p /run/kexec-load/conf.d
+echo 'APPEND_ONCE="kexec_harness.nonce={nonce}"' >/run/kexec-load/conf.d/kexec-harness.conf
+"""
+
+
+METHOD = Method(
+    name=NAME,
+    summary="systemctl reboot with kexec-load in service",
+    path=BootPath.KEXEC,
+    arm=_arm,
+    trigger="systemctl reboot",
+)

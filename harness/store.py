@@ -1,0 +1,184 @@
+"""Results on disk: append-only records that survive a crash, artefacts beside them.
+
+<results>/<run-id>/run.json
+<results>/<run-id>/cells/<cell-id>/cycles.jsonl            the truth; one JSON object per line
+<results>/<run-id>/cells/<cell-id>/console/<name>.log      raw bytes of the console
+<results>/<run-id>/cells/<cell-id>/events/<name>.jsonl.gz  every event with its time, for replay and review
+<results>/<run-id>/cells/<cell-id>/failures/<name>/        what was asked of a machine in trouble
+<results>/latest                                           points at the newest run
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from harness.clock import Clock
+from harness.errors import StoreError
+from harness.model import ConsoleData, CycleEnd, CycleRecord, CycleStart, Event, RunInfo
+
+LATEST = "latest"
+RUN_FILE = "run.json"
+RECORDS = "cycles.jsonl"
+#: a console log is cut here; a guest can print without end
+MAX_CONSOLE_BYTES = 64 << 20
+
+_encoder = msgspec.json.Encoder()
+_records = msgspec.json.Decoder(CycleRecord)
+_events = msgspec.json.Decoder(Event)
+
+
+def new_run_id(clock: Clock) -> str:
+    """A name for a run that sorts by time and does not collide, e.g. `20260102T030405Z-1f2e`."""
+    return f"{clock.wall():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+class CellStore:
+    """The folder of one cell; one writer at a time."""
+
+    def __init__(self, run_dir: Path, cell_id: str) -> None:
+        """Open the cell's records for appending.
+
+        Raises StoreError if the folder cannot be written or another process is writing it.
+        """
+        self._run_dir = run_dir
+        self.folder = run_dir / "cells" / cell_id
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = (self.folder / RECORDS).open("ab")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"{self.folder / RECORDS}: another process is writing these results") from error
+        except OSError as error:
+            raise StoreError(f"{self.folder}: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def append(self, record: CycleRecord) -> None:
+        """Write one record; when this returns it is on disk. Raises StoreError if it cannot be written."""
+        try:
+            self._file.write(_encoder.encode(record) + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise StoreError(f"{self.folder / RECORDS}: {error.strerror}") from error
+
+    def keep_events(self, name: str, events: Sequence[Event]) -> str:
+        """Keep a cycle's events, and its console as plain bytes; the console log's path below the run's folder."""
+        try:
+            events_dir, console_dir = self.folder / "events", self.folder / "console"
+            events_dir.mkdir(exist_ok=True)
+            console_dir.mkdir(exist_ok=True)
+            with gzip.open(events_dir / f"{name}.jsonl.gz", "wb", compresslevel=5) as file:
+                file.writelines(_encoder.encode(event) + b"\n" for event in events)
+            log = console_dir / f"{name}.log"
+            log.write_bytes(console_bytes(events)[:MAX_CONSOLE_BYTES])
+        except OSError as error:
+            raise StoreError(f"{self.folder}: {error.strerror}") from error
+        return str(log.relative_to(self._run_dir))
+
+    def keep_failure(self, name: str, files: dict[str, str]) -> None:
+        """Keep what a machine in trouble said, as text files of their own."""
+        folder = self.folder / "failures" / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for file, text in files.items():
+                (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise StoreError(f"{folder}: {error.strerror}") from error
+
+
+def console_bytes(events: Iterable[Event]) -> bytes:
+    """What the console printed, byte for byte."""
+    return "".join(event.text for event in events if isinstance(event, ConsoleData)).encode("latin-1")
+
+
+def create_run(results: Path, run_id: str) -> Path:
+    """Make a run's folder and point `latest` at it. Raises StoreError."""
+    run_dir = results / run_id
+    try:
+        run_dir.mkdir(parents=True)
+        link = results / f".{LATEST}-{run_id}"
+        link.symlink_to(run_id)
+        link.rename(results / LATEST)
+    except OSError as error:
+        raise StoreError(f"{run_dir}: {error.strerror}") from error
+    return run_dir
+
+
+def write_run(run_dir: Path, run: RunInfo) -> None:
+    """Write run.json in one step: a reader sees the old or the new one, never half of it."""
+    new = run_dir / f".{RUN_FILE}"
+    try:
+        new.write_bytes(msgspec.json.format(_encoder.encode(run), indent=2) + b"\n")
+        new.rename(run_dir / RUN_FILE)
+    except OSError as error:
+        raise StoreError(f"{run_dir / RUN_FILE}: {error.strerror}") from error
+
+
+def read_run_info(run_dir: Path) -> RunInfo:
+    """Read run.json. Raises StoreError naming the file."""
+    path = run_dir / RUN_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunInfo)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}; is this the folder of a run?") from error
+    except msgspec.DecodeError as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+def read_run(run_dir: Path) -> tuple[RunInfo, list[CycleStart | CycleEnd]]:
+    """A run's description and all its records, cell by cell in order of writing. Raises StoreError."""
+    run = read_run_info(run_dir)
+    records: list[CycleStart | CycleEnd] = []
+    for path in sorted((run_dir / "cells").glob(f"*/{RECORDS}")):
+        records += read_records(path)
+    return run, records
+
+
+def read_records(path: Path) -> list[CycleStart | CycleEnd]:
+    """The records of one cell.
+
+    A last line without its newline was torn by a crash before it counted, and is left out. Anything else that
+    is not a record raises StoreError with file and line.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    records = []
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            records.append(_records.decode(line))
+        except msgspec.DecodeError as error:
+            raise StoreError(f"{path}:{number}: {error}") from error
+    return records
+
+
+def read_events(path: Path) -> list[Event]:
+    """Events kept by `keep_events`, in order. Raises StoreError with file and line."""
+    events: list[Event] = []
+    number = 0
+    try:
+        with gzip.open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                events.append(_events.decode(line))
+    except (OSError, EOFError) as error:
+        raise StoreError(f"{path}: {error}") from error
+    except msgspec.DecodeError as error:
+        raise StoreError(f"{path}:{number}: {error}") from error
+    return events
