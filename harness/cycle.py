@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harness.classify.classifier import Judgement, classify
 from harness.classify.milestones import Progress
@@ -80,7 +82,7 @@ class Deadlines:
     def learn(self, milestones: dict[Milestone, float]) -> None:
         """Take the milestones of a boot that came up (seconds, in any origin) into account."""
         passed = sorted(milestones.items(), key=lambda item: item[1])
-        for (milestone, start), (_, end) in zip(passed, passed[1:], strict=False):
+        for (milestone, start), (_, end) in itertools.pairwise(passed):
             if milestone in STAGES:
                 stage = STAGES[milestone].name
                 self._longest[stage] = max(self._longest.get(stage, 0.0), end - start)
@@ -167,22 +169,38 @@ def run_cycle(
     Raises MachineError if the guest cannot be armed: then the reboot was never asked for, and the cycle says
     nothing of it.
     """
-    progress = Progress(before.boot_id)
-    preparation = _prepare(machine, method, device_set, nonce)
-    start = machine.vcpu_time()
+    expectation = _expect(cell, method, nonce, before)
+    preparation = drain(machine)
     try:
-        machine.send(method.trigger, purpose="trigger")
+        _prepare(machine, method, device_set, nonce)
     except GuestGone:
-        pass  # its end is an event, and watching finds it
-    watched = watch(machine, progress, deadlines)
+        # QEMU died under the cycle's hands: a failure like any other time it dies.
+        watched = watch(machine, Progress(before.boot_id), deadlines)
+        return _judge(expectation, watched, preparation)
+    preparation += drain(machine)
+    start = machine.vcpu_time()
+    # If QEMU is gone, its end is an event, and watching finds it.
+    with contextlib.suppress(GuestGone):
+        machine.send(method.trigger, purpose="trigger")
+    watched = watch(machine, Progress(before.boot_id), deadlines)
     used = _used(start, machine.vcpu_time())
-    checks: list[Event] = []
     findings: tuple[DeviceFinding, ...] = ()
     if watched.ended_by is EndReason.READY:
         findings = check_devices(machine, device_set, nonce)
-        checks = drain(machine)
+        watched = structs.replace(watched, events=(*watched.events, *drain(machine)))
+    return _judge(expectation, watched, preparation, findings=findings, used=used)
+
+
+def _judge(
+    expectation: Expectation,
+    watched: Watched,
+    preparation: list[Event],
+    *,
+    findings: tuple[DeviceFinding, ...] = (),
+    used: ThreadTime | None = None,
+) -> CycleResult:
     evidence = Evidence(
-        expectation=_expect(cell, method, nonce, before),
+        expectation=expectation,
         events=watched.events,
         ended_by=watched.ended_by,
         deadline_s=watched.limit_s,
@@ -191,21 +209,15 @@ def run_cycle(
         vcpu_wait_s=used.waiting_s if used else None,
     )
     ready = watched.progress.ready
-    return CycleResult(
-        evidence,
-        classify(evidence),
-        Running.from_report(ready) if ready else None,
-        (*preparation, *watched.events, *checks),
-    )
+    running = Running.from_report(ready) if ready else None
+    return CycleResult(evidence, classify(evidence), running, (*preparation, *watched.events))
 
 
-def _prepare(machine: Machine, method: Method, device_set: DeviceSet, nonce: str) -> list[Event]:
-    drained = drain(machine)
+def _prepare(machine: Machine, method: Method, device_set: DeviceSet, nonce: str) -> None:
     for purpose, script in (("device-before", device_set.before(nonce)), ("arm", method.arm(nonce))):
         reply = machine.run(script, purpose=purpose)
         if reply.status != 0:
             raise MachineError(f"the guest could not be prepared ({purpose}): {reply.output.strip()[:400]}")
-    return drained + drain(machine)
 
 
 def drain(machine: Machine) -> list[Event]:

@@ -266,7 +266,12 @@ class CycleStart(Struct, frozen=True, kw_only=True, tag="start", tag_field="reco
     order: int
     method: str
     nonce: str
+    #: ISO 8601 with time zone
     started_at: str
+
+
+#: method of a record that stands for the set-up boot of a machine that did not come up
+SETUP = "setup"
 
 
 class CycleEnd(Struct, frozen=True, kw_only=True, tag="end", tag_field="record"):
@@ -282,31 +287,34 @@ class CycleEnd(Struct, frozen=True, kw_only=True, tag="end", tag_field="record")
     arch: str
     accel: str
     qemu_version: str
-    kernel_before: str | None
-    kernel_after: str | None
     method: str
-    #: block of the campaign, from 0; both arms of a block are a pair
+    #: block of the campaign, from 0; the cycles of a block are a pair
     block: int
     #: position of this cycle within its block, from 0
     order: int
     #: number of the cycle within its cell, from 0
     cycle: int
-    chain_depth: int | None
     outcome: Outcome
     failure_class: FailureClass | None
     path: BootPath
-    phases: Phases
-    vcpu_s: float | None
-    vcpu_wait_s: float | None
-    downtime_s: float | None
     #: ISO 8601 with time zone
     started_at: str
-    #: console log, relative to the run's folder
-    console: str | None
     rule: str
+    #: one sentence for people
     reason: str
-    evidence: str
-    last_milestone: Milestone | None
+    kernel_before: str | None = None
+    kernel_after: str | None = None
+    #: how many kexecs lie between the boot that this cycle gave and the last firmware boot
+    chain_depth: int | None = None
+    phases: Phases = Phases()
+    #: CPU seconds of the vCPU threads, and seconds that they waited for a host CPU
+    vcpu_s: float | None = None
+    vcpu_wait_s: float | None = None
+    downtime_s: float | None = None
+    #: console log, relative to the run's folder
+    console: str | None = None
+    evidence: str = ""
+    last_milestone: Milestone | None = None
     proofs: tuple[Proof, ...] = ()
     findings: tuple[DeviceFinding, ...] = ()
     #: seconds from the trigger at which each milestone was passed

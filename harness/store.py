@@ -171,14 +171,14 @@ def read_records(path: Path) -> list[CycleStart | CycleEnd]:
 
 def read_events(path: Path) -> list[Event]:
     """Events kept by `keep_events`, in order. Raises StoreError with file and line."""
-    events: list[Event] = []
-    number = 0
     try:
-        with gzip.open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                events.append(_events.decode(line))
+        lines = gzip.decompress(path.read_bytes()).splitlines()
     except (OSError, EOFError) as error:
         raise StoreError(f"{path}: {error}") from error
-    except msgspec.DecodeError as error:
-        raise StoreError(f"{path}:{number}: {error}") from error
+    events: list[Event] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            events.append(_events.decode(line))
+        except msgspec.DecodeError as error:
+            raise StoreError(f"{path}:{number}: {error}") from error
     return events

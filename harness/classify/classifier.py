@@ -104,8 +104,8 @@ def _qemu_ended(case: _Case) -> Verdict | None:
 
 def _fatal_text(case: _Case) -> Verdict | None:
     fatal = case.progress.fatal
-    # A boot that came up all the same was not ended by this text.
-    if fatal is None or case.progress.ready is not None:
+    # A boot that came up all the same was not ended by this text; one that had come up may be.
+    if fatal is None or fatal.t <= case.progress.at.get(Milestone.READY, float("-inf")):
         return None
     return case.fail(fatal.rule.failure_class, fatal.rule.name, fatal.rule.reason.format(line=fatal.line), fatal.line)
 

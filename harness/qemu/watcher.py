@@ -147,16 +147,16 @@ class Watcher:
     async def _connect(self, process: QemuProcess) -> None:
         exited = asyncio.Event()
         self._loop.add_reader(process.pidfd, exited.set)
-        accepting = asyncio.gather(self._qmp.accept(), *(self._accept(name) for name in self._listeners))
+        accepting = asyncio.create_task(self._accept_all())
         ending = asyncio.create_task(exited.wait())
-        done, _ = await asyncio.wait(
+        await asyncio.wait(
             {accepting, ending}, timeout=CONNECT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
         )
-        if accepting not in done:
+        if not accepting.done():
             accepting.cancel()
             ending.cancel()
             self._loop.remove_reader(process.pidfd)
-            what = "ended at once" if ending in done else f"did not connect within {CONNECT_TIMEOUT_S:.0f} s"
+            what = "ended at once" if ending.done() else f"did not connect within {CONNECT_TIMEOUT_S:.0f} s"
             raise MachineError(f"QEMU {what}; it said: {process.stderr() or '(nothing)'}")
         await accepting
         handlers: dict[str, Callable[[bytes], None]] = {
@@ -167,6 +167,9 @@ class Watcher:
         }
         self._readers = [asyncio.create_task(self._read(name, handlers[name])) for name in self._sockets]
         self._ended = asyncio.create_task(self._report_end(process, ending))
+
+    async def _accept_all(self) -> None:
+        await asyncio.gather(self._qmp.accept(), *(self._accept(name) for name in self._listeners))
 
     async def _accept(self, name: str) -> None:
         connection, _ = await self._loop.sock_accept(self._listeners[name])

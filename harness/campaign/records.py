@@ -1,0 +1,133 @@
+"""The records of a campaign, built from what its cycles gave; and one line about each for people."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from harness.cycle import CycleResult, Watched
+from harness.model import (
+    SETUP,
+    Accel,
+    BootPath,
+    Cell,
+    CycleEnd,
+    CycleStart,
+    FailureClass,
+    Outcome,
+)
+
+
+class Identity(Struct, frozen=True):
+    """What every record of a run carries."""
+
+    run_id: str
+    accel: Accel
+    qemu_version: str
+
+
+class Recorder(Struct, frozen=True):
+    """Builds the records of one cell."""
+
+    cell: Cell
+    identity: Identity
+
+    def start(
+        self, *, cycle: int, block: int, order: int, method: str, nonce: str, at: datetime.datetime
+    ) -> CycleStart:
+        """The record that stands before anything happens."""
+        return CycleStart(
+            cell_id=self.cell.cell_id,
+            cycle=cycle,
+            block=block,
+            order=order,
+            method=method,
+            nonce=nonce,
+            started_at=at.isoformat(),
+        )
+
+    def judged(self, start: CycleStart, result: CycleResult, *, depth_before: int | None, console: str) -> CycleEnd:
+        """The end of a cycle that was carried out."""
+        judgement, evidence = result.judgement, result.evidence
+        verdict = judgement.verdict
+        depth = depth_before + 1 if depth_before is not None and verdict.path is BootPath.KEXEC else None
+        return self._end(
+            start,
+            outcome=verdict.outcome,
+            failure_class=verdict.failure_class,
+            path=verdict.path,
+            rule=verdict.rule,
+            reason=verdict.reason,
+            evidence=verdict.evidence,
+            last_milestone=verdict.last_milestone,
+            proofs=verdict.proofs,
+            findings=evidence.findings,
+            phases=judgement.phases,
+            milestones=judgement.milestones,
+            kernel_before=evidence.expectation.kernel_before,
+            kernel_after=judgement.kernel_after,
+            chain_depth=0 if verdict.path is BootPath.FIRMWARE else depth,
+            vcpu_s=evidence.vcpu_s,
+            vcpu_wait_s=evidence.vcpu_wait_s,
+            console=console,
+        )
+
+    def not_armed(self, start: CycleStart, problem: str, *, console: str) -> CycleEnd:
+        """The end of a cycle whose reboot was never asked for: it says nothing of the reboot."""
+        return self._invalid(start, rule="not-armed", reason=problem, console=console)
+
+    def failed_setup(self, start: CycleStart, watched: Watched, *, console: str) -> CycleEnd:
+        """The record of a machine that did not come up before any reboot was asked for."""
+        progress = watched.progress
+        if progress.exit is not None:
+            how = f"QEMU ended with status {progress.exit.status}: {progress.exit.stderr}"
+        elif progress.fatal is not None:
+            how = progress.fatal.rule.reason.format(line=progress.fatal.line)
+        else:
+            how = f"no ready report; the last milestone was {progress.last.value if progress.last else 'none'}"
+        reason = f"the set-up boot did not come up: {how}"
+        return self._invalid(start, rule=SETUP, reason=reason, console=console, last_milestone=progress.last)
+
+    def _invalid(self, start: CycleStart, **values: Any) -> CycleEnd:
+        return self._end(
+            start,
+            outcome=Outcome.INVALID,
+            failure_class=FailureClass.INFRASTRUCTURE,
+            path=BootPath.NONE,
+            **values,
+        )
+
+    def _end(self, start: CycleStart, **values: Any) -> CycleEnd:
+        cell, identity = self.cell, self.identity
+        return CycleEnd(
+            run_id=identity.run_id,
+            cell_id=cell.cell_id,
+            image=cell.image,
+            device_set=cell.device_set,
+            firmware=cell.firmware,
+            loader=cell.loader,
+            machine=cell.machine,
+            arch=cell.arch,
+            accel=identity.accel,
+            qemu_version=identity.qemu_version,
+            method=start.method,
+            block=start.block,
+            order=start.order,
+            cycle=start.cycle,
+            started_at=start.started_at,
+            **values,
+        )
+
+
+def describe(end: CycleEnd, planned: int) -> str:
+    """One line about a finished cycle; `planned` is how many the cell will have."""
+    place = f"{end.cell_id} {end.cycle + 1}/{planned} {end.method}"
+    if end.outcome is Outcome.PASS:
+        times = end.phases
+        parts = (("total", times.total_s), ("shutdown", times.shutdown_s), ("hand-off", times.handoff_s))
+        timing = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts if seconds is not None)
+        return f"{place}: pass, {timing}"
+    failure = end.failure_class.value if end.failure_class else ""
+    return f"{place}: {end.outcome.value.upper()} {failure}: {end.reason}"

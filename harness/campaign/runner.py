@@ -1,0 +1,153 @@
+"""The loop of a cell: one cycle after the other on one machine, each recorded before the next.
+
+The first boot of a machine is set-up, not a sample. After a cycle that did not pass, the machine is thrown
+away and the next one starts from the untouched image; the failure stays in the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.campaign.plan import Slot, nonce_of, plan
+from harness.campaign.records import Identity, Recorder, describe
+from harness.classify.milestones import Progress
+from harness.cycle import CycleResult, Deadlines, Running, Watched, drain, run_cycle, watch
+from harness.devices.base import DeviceSet
+from harness.errors import MachineError
+from harness.model import SETUP, Cell, CycleEnd, Outcome
+from harness.qemu.machine import Machine
+from harness.reboot.base import Method
+from harness.store import CellStore
+
+#: machines in a row that do not come up before the cell is given up
+MAX_SETUP_FAILURES = 3
+
+
+class CellCampaign:
+    """Runs one cell. `make_machine` gives a machine, not yet powered on, on an untouched image."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        methods: Sequence[Method],
+        device_set: DeviceSet,
+        *,
+        identity: Identity,
+        seed: int,
+        blocks: int,
+        make_machine: Callable[[], Machine],
+        store: CellStore,
+        say: Callable[[str], None],
+    ) -> None:
+        self._cell, self._methods, self._device_set = cell, methods, device_set
+        self._seed, self._blocks = seed, blocks
+        self._record = Recorder(cell, identity)
+        self._make_machine = make_machine
+        self._store = store
+        self._say = say
+        self._deadlines = Deadlines()
+        self._machine: Machine | None = None
+        self._running: Running | None = None
+        self._chain_depth = 0
+        self._machines = 0
+
+    def run(self) -> None:
+        """Run the whole plan.
+
+        Raises MachineError when no machine comes up any more; what was recorded until then stays.
+        """
+        try:
+            for slot in plan(self._methods, self._blocks, self._seed, self._cell.cell_id):
+                self._run_slot(slot)
+        finally:
+            self._discard_machine()
+
+    def _run_slot(self, slot: Slot) -> None:
+        machine, running = self._ensure_running(slot)
+        nonce = nonce_of(self._seed, self._cell.cell_id, slot.cycle)
+        start = self._record.start(
+            cycle=slot.cycle,
+            block=slot.block,
+            order=slot.order,
+            method=slot.method.name,
+            nonce=nonce,
+            at=machine.clock.wall(),
+        )
+        self._store.append(start)
+        name = f"{slot.cycle:06d}-{slot.method.name}"
+        try:
+            result = run_cycle(
+                machine,
+                self._cell,
+                slot.method,
+                self._device_set,
+                nonce=nonce,
+                before=running,
+                deadlines=self._deadlines,
+            )
+        except MachineError as error:
+            console = self._store.keep_events(name, drain(machine))
+            self._close_cycle(name, self._record.not_armed(start, str(error), console=console), machine)
+            return
+        console = self._store.keep_events(name, result.events)
+        end = self._record.judged(start, result, depth_before=self._chain_depth, console=console)
+        self._close_cycle(name, end, machine)
+        self._go_on_with(result, end)
+
+    def _close_cycle(self, name: str, end: CycleEnd, machine: Machine) -> None:
+        """Record the end; a machine whose cycle did not pass is asked what it knows, and thrown away."""
+        if end.outcome is not Outcome.PASS:
+            self._store.keep_failure(name, {"reason.txt": f"{end.reason}\n{end.evidence}\n", **machine.diagnose()})
+        self._store.append(end)
+        self._say(describe(end, self._blocks * len(self._methods)))
+        if end.outcome is not Outcome.PASS:
+            self._discard_machine()
+
+    def _go_on_with(self, result: CycleResult, end: CycleEnd) -> None:
+        if self._machine is None:
+            return
+        self._running = result.running
+        self._chain_depth = end.chain_depth or 0
+        self._deadlines.learn(end.milestones)
+
+    # ---- machines -----------------------------------------------------------------------------------------
+
+    def _ensure_running(self, slot: Slot) -> tuple[Machine, Running]:
+        """The machine, up. If there is none, a new one is booted, and its boot is not a sample."""
+        if self._machine is not None and self._running is not None:
+            return self._machine, self._running
+        for _ in range(MAX_SETUP_FAILURES):
+            self._say(f"{self._cell.cell_id}: booting a new machine (set-up, not counted)")
+            machine = self._machine = self._make_machine()
+            watched = self._boot(machine, slot)
+            if watched.progress.ready is not None and watched.progress.exit is None:
+                self._deadlines.learn(watched.progress.at)
+                self._running = Running.from_report(watched.progress.ready)
+                self._chain_depth = 0
+                return machine, self._running
+            self._discard_machine()
+        raise MachineError(
+            f"{self._cell.cell_id}: {MAX_SETUP_FAILURES} machines in a row did not come up; "
+            f"what they said is in {self._store.folder / 'failures'}"
+        )
+
+    def _boot(self, machine: Machine, slot: Slot) -> Watched:
+        at = machine.clock.wall()
+        machine.power_on()
+        watched = watch(machine, Progress(None), self._deadlines)
+        name = f"{SETUP}-{self._machines:04d}"
+        self._machines += 1
+        console = self._store.keep_events(name, watched.events)
+        if watched.progress.ready is None or watched.progress.exit is not None:
+            start = self._record.start(
+                cycle=slot.cycle, block=slot.block, order=slot.order, method=SETUP, nonce="", at=at
+            )
+            end = self._record.failed_setup(start, watched, console=console)
+            self._store.append(start)
+            self._close_cycle(name, end, machine)
+        return watched
+
+    def _discard_machine(self) -> None:
+        if self._machine is not None:
+            self._machine.close()
+        self._machine = self._running = None
