@@ -2,6 +2,7 @@
 # shellcheck shell=sh disable=SC2154
 PAYLOAD_BYTES=1048576
 ADDRESS_WAIT=30
+ECHO_WAIT=30
 
 interface_of_driver() {
     for path in /sys/class/net/*; do
@@ -34,9 +35,19 @@ payload() {
     yes "$NONCE" | head -c "$PAYLOAD_BYTES"
 }
 
-# The echo service sends until the count is reached; `head` closes the connection then.
+# busybox nc does not end by itself once everything has come back: the echo service never closes.
 echoed() {
-    payload | { cat; sleep 60; } | timeout 60 busybox nc "$ECHO_ADDRESS" "$ECHO_PORT" | head -c "$PAYLOAD_BYTES"
+    back=/run/kexec-harness-echo
+    payload | busybox nc "$ECHO_ADDRESS" "$ECHO_PORT" >"$back" &
+    client=$!
+    tries=$((ECHO_WAIT * 10))
+    while [ "$(wc -c <"$back")" -lt "$PAYLOAD_BYTES" ] && [ "$tries" -gt 0 ]; do
+        sleep 0.1
+        tries=$((tries - 1))
+    done
+    kill "$client" 2>/dev/null
+    cat "$back"
+    rm -f "$back"
 }
 
 check_network() {

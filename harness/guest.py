@@ -1,0 +1,89 @@
+"""A booted guest for scenarios: run scripts, type on its console, reboot it and get a judged cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from pexpect.socket_pexpect import SocketSpawn
+
+from harness.campaign.plan import nonce_of
+from harness.classify.milestones import Progress
+from harness.cycle import CycleResult, Deadlines, Running, run_cycle, watch
+from harness.errors import MachineError
+from harness.model import Cell, CommandReply, Verdict
+from harness.qemu.machine import QemuMachine
+from harness.reboot.base import Method
+from harness.registry import lookup
+
+
+class Guest:
+    """One machine, up and ready, for the length of a `with` block or of a test."""
+
+    def __init__(self, machine: QemuMachine, cell: Cell, methods: Mapping[str, Method], seed: int) -> None:
+        self.machine = machine
+        self.cell = cell
+        self._methods = methods
+        self._seed = seed
+        self._deadlines = Deadlines()
+        self._running: Running | None = None
+        #: every cycle so far, with its evidence
+        self.cycles: list[CycleResult] = []
+
+    def __enter__(self) -> Self:
+        """Boot. Raises MachineError if the guest does not come up."""
+        try:
+            self.machine.power_on()
+            watched = watch(self.machine, Progress(None), self._deadlines)
+        except BaseException:
+            self.machine.close()
+            raise
+        if watched.progress.ready is None:
+            last = watched.progress.last
+            self.machine.close()
+            raise MachineError(f"the guest did not come up; the last milestone was {last.value if last else 'none'}")
+        self._running = Running.from_report(watched.progress.ready)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.machine.close()
+
+    def run(self, script: str, timeout: float = 120.0) -> CommandReply:
+        """Run a shell script as root; its exit status and output (64 KiB at most).
+
+        Raises MachineError if the guest does not answer within `timeout` seconds.
+        """
+        return self.machine.run(script, purpose="scenario", timeout=timeout)
+
+    def console(self) -> SocketSpawn:
+        """The serial console from now on, as a pexpect spawn."""
+        return self.machine.console()
+
+    @property
+    def boot_id(self) -> str:
+        """The id of the boot that is running. Raises MachineError if none is, after a failed reboot."""
+        return self._up().boot_id
+
+    def reboot(self, method: str) -> Verdict:
+        """Reboot once and judge it, exactly as a campaign does.
+
+        Raises ConfigError for an unknown method, MachineError if the guest is not up.
+        """
+        cycle = run_cycle(
+            self.machine,
+            self.cell,
+            lookup(self._methods, method, "method"),
+            self.machine.spec.device_set,
+            nonce=nonce_of(self._seed, self.cell.cell_id, len(self.cycles)),
+            before=self._up(),
+            deadlines=self._deadlines,
+        )
+        self.cycles.append(cycle)
+        self._running = cycle.running
+        return cycle.judgement.verdict
+
+    def _up(self) -> Running:
+        if self._running is None:
+            raise MachineError("the guest is not up: its last reboot did not come back")
+        return self._running

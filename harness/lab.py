@@ -1,0 +1,129 @@
+"""The lab: what every cell needs of this host, found and built once, and machines made from it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from harness import devices, host, images, reboot
+from harness.clock import Clock
+from harness.config import Settings
+from harness.devices.base import DISK_MIB, DeviceSet
+from harness.errors import ConfigError, InfraError, NoSpace
+from harness.images.probe_kit import ensure_probe_kit
+from harness.model import Cell, Firmware, Loader
+from harness.qemu.arch import ARCHITECTURES
+from harness.qemu.argv import MachineSpec
+from harness.qemu.machine import QemuMachine, private_folder
+from harness.reboot.base import Method
+from harness.registry import collect, lookup, members
+
+#: room for one machine's overlay in the folder for temporary files
+MIN_OVERLAY_BYTES = 1 << 30
+
+
+def device_sets() -> dict[str, DeviceSet]:
+    """Every device set by name."""
+    return collect(devices, "DEVICE_SETS", DeviceSet)
+
+
+def methods() -> dict[str, Method]:
+    """Every reboot method by name."""
+    return {name: module.METHOD for name, module in members(reboot).items()}
+
+
+class Lab:
+    """Finds QEMU, proves the accelerator, builds images, makes machines; everything on first use only."""
+
+    def __init__(self, settings: Settings, clock: Clock, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._say = say
+        self._images: dict[str, images.BuiltImage] = {}
+
+    @cached_property
+    def qemu(self) -> host.QemuBinary:
+        """The QEMU that runs every machine. Raises ToolMissing."""
+        return host.find_qemu(ARCHITECTURES["x86_64"].qemu)
+
+    @cached_property
+    def accel(self) -> host.AccelChoice:
+        """The accelerator, proven by booting something. Raises InfraError if the wanted one does not work."""
+        kit = ensure_probe_kit(self._settings.cache_dir, self._settings.mirror, self._say)
+        choice = host.probe_accel(
+            self._settings.accel, self.qemu, kit.kernel, kit.initrd, cache_dir=self._settings.cache_dir
+        )
+        self._say(f"accelerator: {choice.accel.value} ({choice.reason})")
+        return choice
+
+    def image(self, name: str) -> images.BuiltImage:
+        """The built image of that name. Raises ConfigError for an unknown one, ImageError if it cannot be built."""
+        if name not in self._images:
+            recipe = images.load_recipe(self._settings.images_dir, name)
+            self._images[name] = images.ensure(
+                recipe,
+                images_dir=self._settings.images_dir,
+                cache_dir=self._settings.cache_dir,
+                mirror=self._settings.mirror,
+                progress=self._say,
+            )
+        return self._images[name]
+
+    def spec(self, cell: Cell, folder: Path) -> MachineSpec:
+        """What a machine of this cell is made of; nothing is created. Raises ConfigError or InfraError."""
+        arch = ARCHITECTURES[cell.arch]
+        if cell.machine not in arch.machines:
+            known = ", ".join(arch.machines)
+            raise ConfigError(f"machine type '{cell.machine}' is not supported; known: {known}", key="machine")
+        image = self.image(cell.image)
+        ovmf = host.firmware_files(cell.firmware) if cell.firmware is Firmware.OVMF else None
+        direct = cell.loader is Loader.DIRECT
+        return MachineSpec(
+            cell=cell,
+            accel=self.accel.accel,
+            memory_mib=self._settings.memory,
+            cpus=self._settings.smp,
+            folder=folder,
+            root_disk=folder / "root.qcow2",
+            data_disk=folder / "data.raw",
+            device_set=lookup(device_sets(), cell.device_set, "device set"),
+            ovmf_code=ovmf.code if ovmf else None,
+            ovmf_vars=folder / "ovmf-vars.fd" if ovmf else None,
+            kernel=image.kernel if direct else None,
+            initrd=image.initrd if direct else None,
+            cmdline=image.cmdline if direct else None,
+        )
+
+    def make_machine(self, cell: Cell) -> QemuMachine:
+        """A machine of this cell on an untouched image, not yet powered on.
+
+        Raises NoSpace, ConfigError or InfraError; then nothing is left behind.
+        """
+        folder = private_folder()
+        try:
+            _check_space(folder)
+            spec = self.spec(cell, folder)
+            images.create_overlay(self.image(cell.image), spec.root_disk)
+            with spec.data_disk.open("wb") as disk:
+                os.truncate(disk.fileno(), DISK_MIB << 20)
+            if spec.ovmf_vars is not None:
+                shutil.copyfile(host.firmware_files(cell.firmware).vars, spec.ovmf_vars)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return QemuMachine(self.qemu.path, spec, self._clock)
+
+
+def _check_space(folder: Path) -> None:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise InfraError(f"{folder}: {error.strerror}") from error
+    if free < MIN_OVERLAY_BYTES:
+        raise NoSpace(
+            f"{folder.parent}: {free >> 20} MiB free, a machine's disk needs {MIN_OVERLAY_BYTES >> 20} MiB",
+            mend="free some space there, or set TMPDIR to a folder on another disk",
+        )

@@ -1,0 +1,104 @@
+"""Small reboots for tests: the events of a cycle, a line each, to be changed by the test that uses them."""
+
+from __future__ import annotations
+
+from harness.model import (
+    AgentMessage,
+    BootPath,
+    CommandSent,
+    ConsoleData,
+    EndReason,
+    Event,
+    Evidence,
+    Expectation,
+    Firmware,
+    FirmwareData,
+    Loader,
+    ProcessExit,
+    QmpEvent,
+)
+
+NONCE = "0123456789abcdef"
+KERNEL = "6.12.0-amd64"
+
+
+def text(t: float, line: str) -> ConsoleData:
+    return ConsoleData(t, line + "\r\n")
+
+
+def reset(t: float) -> QmpEvent:
+    return QmpEvent(t, "RESET", {"guest": True, "reason": "guest-reset"})
+
+
+def ready(t: float, **changes: object) -> AgentMessage:
+    body = {
+        "type": "ready",
+        "boot_id": "new",
+        "state": "running",
+        "nonce": NONCE,
+        "cmdline_nonce": "",
+        "kernel_release": KERNEL,
+        "bootloader_type": 114,
+        "failed_units": [],
+    }
+    return AgentMessage(t, {**body, **changes})
+
+
+TRIGGER = CommandSent(100.0, 5, "trigger", "systemctl reboot")
+SHUTDOWN = [
+    text(
+        103.0,
+        "[   20.000001] systemd-shutdown[1]: All filesystems, swaps, loop devices, MD devices and DM devices detached.",
+    ),
+]
+JUMP = [
+    text(103.5, "[   20.100000] kexec-load: executing the loaded kernel"),
+    text(104.0, "[   20.200000] kexec_core: Starting new kernel"),
+]
+THROUGH_FIRMWARE = [
+    text(103.9, "[   20.100000] reboot: Restarting system"),
+    reset(104.0),
+    reset(104.02),
+    FirmwareData(104.1, "SeaBIOS (version 1.16.2)\n"),
+    text(105.0, "  Booting `Debian GNU/Linux'"),
+]
+BOOT = [
+    text(107.0, "[    0.000000] Linux version 6.12.0-amd64 (debian-kernel@lists.debian.org)"),
+    text(110.0, "[    2.500000] Run /init as init process"),
+    text(114.0, "[    6.300000] systemd[1]: systemd 257.13-1 running in system mode (+PAM)"),
+]
+
+
+def kexec() -> list[Event]:
+    """A kexec that goes well: 20 s in all."""
+    return [TRIGGER, *SHUTDOWN, *JUMP, *BOOT, ready(120.0, bootloader_type=208, cmdline_nonce=NONCE)]
+
+
+def cold() -> list[Event]:
+    """A cold reboot that goes well: 22 s in all."""
+    return [TRIGGER, *SHUTDOWN, *THROUGH_FIRMWARE, *BOOT, ready(122.0)]
+
+
+def died(t: float, status: int, stderr: str = "") -> ProcessExit:
+    return ProcessExit(t, status, stderr)
+
+
+def evidence(
+    events: list[Event],
+    method: str = "kexec",
+    ended_by: EndReason = EndReason.READY,
+    firmware: Firmware = Firmware.SEABIOS,
+    **more: object,
+) -> Evidence:
+    expectation = Expectation(
+        method=method,
+        path=BootPath.KEXEC if method == "kexec" else BootPath.FIRMWARE,
+        arch="x86_64",
+        firmware=firmware,
+        loader=Loader.GRUB,
+        nonce=NONCE,
+        boot_id_before="old",
+        kernel_before=KERNEL,
+        kernel_expected=KERNEL,
+    )
+    return Evidence(expectation=expectation, events=tuple(events), ended_by=ended_by, **more)
