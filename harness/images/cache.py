@@ -1,0 +1,210 @@
+"""Finished images on disk: found by the hash of what they are made from, checked before they are used.
+
+    CACHE/images/NAME-KEY/   disk.raw  vmlinuz  initrd.img  image.json  build.log  verified.json
+    CACHE/images/NAME.lock   held while one is built or checked
+    CACHE/images/.build-NAME-*   being built; without the lock's holder it is a leftover
+
+A folder appears under its final name in one rename, when everything in it is on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from harness.errors import ImageError
+from harness.images.guestfiles import GuestFile, digest
+from harness.images.recipe import Recipe
+
+#: Raise it when the builder makes something else of the same recipe.
+BUILDER_FORMAT = 1
+DISK, KERNEL, INITRD = "disk.raw", "vmlinuz", "initrd.img"
+MANIFEST, STAMP = "image.json", "verified.json"
+KEY_DIGITS = 16
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class BuiltImage(Struct, frozen=True, kw_only=True):
+    """A finished image. Nobody may write to `disk`: VMs run on overlays."""
+
+    name: str
+    recipe: Recipe
+    #: raw, read-only
+    disk: Path
+    #: of the disk, hex
+    sha256: str
+    #: the kernel and initrd that are on the disk, beside it
+    kernel: Path
+    initrd: Path
+    #: as `uname -r` gives it
+    kernel_release: str
+    #: the kernel's command line, as GRUB gives it
+    cmdline: str
+    arch: str
+    #: hash of what the image is made from
+    key: str
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """image.json: what a finished folder holds."""
+
+    name: str
+    key: str
+    kernel_release: str
+    #: file name -> SHA-256, hex
+    sha256: dict[str, str]
+
+
+class FileState(Struct, frozen=True):
+    """What changes when somebody writes to a file."""
+
+    size: int
+    inode: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileState:
+        status = path.stat()
+        return cls(status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+
+
+class Stamp(Struct, frozen=True):
+    """verified.json: the files as they were when their checksums were last found right."""
+
+    boot_id: str
+    files: dict[str, FileState]
+
+
+def image_key(recipe: Recipe, files: tuple[GuestFile, ...]) -> str:
+    """Hash of everything an image is made from, but for the packages that the mirror happens to have."""
+    content = msgspec.json.encode({"recipe": recipe, "files": digest(files), "format": BUILDER_FORMAT}, order="sorted")
+    return hashlib.sha256(content).hexdigest()
+
+
+def entry_folder(images: Path, name: str, key: str) -> Path:
+    """Where the image called `name` with `key` is, or will be."""
+    return images / f"{name}-{key[:KEY_DIGITS]}"
+
+
+def write_manifest(folder: Path, name: str, key: str) -> None:
+    """Describe the finished files in `folder`, take the right to write from them, and put all on disk."""
+    manifest = Manifest(
+        name=name,
+        key=key,
+        kernel_release=(folder / "release").read_text("ascii").strip(),
+        sha256={file: sha256_of(folder / file) for file in (DISK, KERNEL, INITRD)},
+    )
+    (folder / "release").unlink()
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+    for path in folder.iterdir():
+        path.chmod(0o444)
+        _sync(path)
+    _write_stamp(folder)
+    _sync(folder)
+
+
+def open_entry(folder: Path, recipe: Recipe, key: str) -> BuiltImage:
+    """The finished image in `folder`, its files checked against their checksums.
+
+    The full hash (1-3 s) is taken once per boot of the host and whenever a file's inode, size, mtime or ctime
+    has changed; in between, only those are compared. Bytes that rot on the disk without any write are therefore
+    noticed after the next boot, not at once.
+
+    Raises ImageError if something is missing or not what its checksum says.
+    """
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+        if manifest.key != key:
+            raise ImageError(f"{folder} is an image of something else")
+        if not _stamp_holds(folder):
+            _verify(folder, manifest)
+        # Marks the image as used, for `prune`.
+        os.utime(folder)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ImageError(f"{folder} is damaged: {error}") from error
+    return BuiltImage(
+        name=recipe.name,
+        recipe=recipe,
+        disk=folder / DISK,
+        sha256=manifest.sha256[DISK],
+        kernel=folder / KERNEL,
+        initrd=folder / INITRD,
+        kernel_release=manifest.kernel_release,
+        cmdline=recipe.command_line,
+        arch=recipe.arch,
+        key=key,
+    )
+
+
+def _verify(folder: Path, manifest: Manifest) -> None:
+    for name in (DISK, KERNEL, INITRD):
+        if sha256_of(folder / name) != manifest.sha256.get(name):
+            raise ImageError(f"{folder / name} is not what it was when it was built (checksum differs)")
+    _write_stamp(folder)
+
+
+def _states(folder: Path) -> dict[str, FileState]:
+    return {name: FileState.of(folder / name) for name in (DISK, KERNEL, INITRD)}
+
+
+def _write_stamp(folder: Path) -> None:
+    fresh = folder / f".{STAMP}.{os.getpid()}"
+    fresh.write_bytes(msgspec.json.encode(Stamp(_boot_id(), _states(folder))))
+    fresh.replace(folder / STAMP)
+
+
+def _stamp_holds(folder: Path) -> bool:
+    try:
+        stamp = msgspec.json.decode((folder / STAMP).read_bytes(), type=Stamp)
+    except (OSError, msgspec.DecodeError):
+        return False
+    return stamp.boot_id == _boot_id() and stamp.files == _states(folder)
+
+
+def _boot_id() -> str:
+    try:
+        return BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder, never reaching into anything that is mounted below it.
+
+    Raises ImageError if something is mounted there.
+    """
+    if not folder.exists():
+        return
+    inside = f"{folder.resolve()}/"
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines():
+        # Field 5 is the mount point, with octal escapes (proc_pid_mountinfo(5)).
+        point = line.split()[4].encode().decode("unicode_escape")
+        if f"{point}/".startswith(inside):
+            raise ImageError(
+                f"{point} is still mounted, and below a folder that is to be removed", mend=f"umount {point}"
+            )
+    for path in folder.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(path.stat().st_mode | stat.S_IRWXU)
+    shutil.rmtree(folder)

@@ -1,0 +1,151 @@
+"""A root file system as a tar, made by mmdebstrap: as root directly, as anyone else in a user namespace."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.errors import ImageError, InfraError
+from harness.host.tools import find_tool
+from harness.images.guestfiles import GuestFile, write_tar
+from harness.images.recipe import Recipe
+from harness.images.run import run
+
+#: Debian's names of architectures
+DEBIAN_ARCH = {"x86_64": "amd64"}
+
+#: Everything in an image that carries a time carries this one or an earlier one (2024-01-01 UTC), so that
+#: the same packages give the same disk whenever it is built (https://reproducible-builds.org/specs/source-date-epoch/).
+EPOCH = 1704067200
+
+#: Documentation that no guest reads: a third of the files.
+EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+
+#: GRUB finds its configuration on the root file system, wherever the firmware has put that disk.
+GRUB_EARLY_CONFIG = "search --no-floppy --label --set=root kexec-root\\nset prefix=(\\$root)/boot/grub\\n"
+GRUB_MODULES = "part_msdos ext2 search search_label normal configfile echo linux serial terminal gzio"
+#: target platform of GRUB -> file (below /boot/grub) and the modules that only it needs
+GRUB_IMAGES = {
+    "i386-pc": ("core.img", "biosdisk"),
+    "x86_64-efi": ("core.efi", "fat efi_gop all_video"),
+}
+
+
+def build_rootfs(
+    recipe: Recipe,
+    files: tuple[GuestFile, ...],
+    *,
+    mirror: str,
+    folder: Path,
+    log: Path,
+    on_stage: Callable[[str], None],
+) -> Path:
+    """Make `folder`/rootfs.tar for `recipe`; `on_stage` hears mmdebstrap's stages.
+
+    Raises ImageError (with the end of mmdebstrap's output), InfraError (mirror, keys, user namespaces),
+    NoSpace or ToolMissing.
+    """
+    guest_tar, target = folder / "guest.tar", folder / "rootfs.tar"
+    write_tar(files, guest_tar, EPOCH)
+    command = [
+        *mode_words(),
+        "--variant=minbase",
+        "--format=tar",
+        f"--architectures={DEBIAN_ARCH[recipe.arch]}",
+        f"--include={','.join(recipe.packages)}",
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
+        # Guest files come before the packages that would ask about them.
+        "--dpkgopt=force-confold",
+        '--aptopt=Acquire::Languages "none"',
+        '--aptopt=Acquire::Retries "3"',
+        '--aptopt=Acquire::http::Timeout "30"',
+        *(['--aptopt=Acquire::Check-Valid-Until "false"'] if recipe.snapshot else []),
+        f"--essential-hook=tar-in {guest_tar} /",
+        *(f"--customize-hook={script}" for script in customize_scripts(recipe)),
+        recipe.release,
+        str(target),
+        mirror,
+    ]
+    env = {"SOURCE_DATE_EPOCH": str(EPOCH), "DEBIAN_FRONTEND": "noninteractive"}
+    if os.geteuid() == 0:
+        env["TMPDIR"] = str(folder)
+    run(command, log=log, env=env, on_line=_stages(on_stage), explain=lambda tail: explain(tail, recipe, mirror))
+    return target
+
+
+def mode_words() -> list[str]:
+    """How mmdebstrap is started: root works in a mount namespace that ends with it, others in a user namespace.
+
+    Raises InfraError if this user may not have one.
+    """
+    if os.geteuid() == 0:
+        return ["unshare", "--mount", "--propagation=slave", str(find_tool("mmdebstrap")), "--mode=root"]
+    find_tool("newuidmap")
+    user = getpass.getuser()
+    for name in ("/etc/subuid", "/etc/subgid"):
+        try:
+            entries = Path(name).read_text("utf-8")
+        except OSError:
+            entries = ""
+        if not re.search(rf"^({re.escape(user)}|{os.getuid()}):", entries, re.MULTILINE):
+            raise InfraError(
+                f"{user} has no entry in {name}: mmdebstrap needs a range of ids to build as a normal user",
+                mend=f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}",
+            )
+    return ["mmdebstrap", "--mode=unshare"]
+
+
+def customize_scripts(recipe: Recipe) -> list[str]:
+    """Shell scripts that finish the root file system; `$1` is its path."""
+    scripts = [f'printf "{GRUB_EARLY_CONFIG}" >"$1/boot/grub/early.cfg"']
+    for platform, (name, modules) in GRUB_IMAGES.items():
+        scripts.append(
+            f'mkdir -p "$1/boot/grub/{platform}" && chroot "$1" grub-mkimage -O {platform} -p /boot/grub'
+            f" -c /boot/grub/early.cfg -o /boot/grub/{platform}/{name} {GRUB_MODULES} {modules}"
+        )
+    if recipe.enable:
+        scripts.append(f'chroot "$1" systemctl enable {" ".join(recipe.enable)}')
+    if recipe.mask:
+        scripts.append(f'chroot "$1" systemctl mask {" ".join(recipe.mask)}')
+    # The console is reached by nobody but the harness.
+    scripts.append('chroot "$1" passwd --delete root')
+    # The mirror is of no use to a guest without a network, and two mirrors must give the same disk.
+    scripts.append('rm -f "$1/etc/apt/sources.list" "$1"/etc/apt/sources.list.d/*')
+    return scripts
+
+
+def _stages(on_stage: Callable[[str], None]) -> Callable[[str], None]:
+    """Pick mmdebstrap's own stages out of what it and its children say."""
+
+    def hear(line: str) -> None:
+        found = re.match(r"I: ((?:running apt-get|downloading|extracting|installing|creating).*?)(\.\.\.)?$", line)
+        if found:
+            on_stage(found[1])
+
+    return hear
+
+
+def explain(tail: str, recipe: Recipe, mirror: str) -> InfraError | None:
+    """What the end of mmdebstrap's output means, where it is one of the usual troubles."""
+    if "NO_PUBKEY" in tail or "not signed" in tail or "EXPKEYSIG" in tail:
+        return ImageError(
+            f"this host does not have the key that {recipe.release} is signed with",
+            mend="upgrade Debian's keys: apt-get install --only-upgrade debian-archive-keyring (or a newer one)",
+        )
+    if re.search(r"404 +Not Found|does not have a Release file|no longer has a Release file", tail):
+        return ImageError(
+            f"{mirror} has no {recipe.release}, or not all of it:\n{tail}", mend="try another: MIRROR=..."
+        )
+    if re.search(
+        r"Could not (resolve|connect)|Unable to connect|Temporary failure|Connection (failed|refused|timed)", tail
+    ):
+        return InfraError(f"{mirror} cannot be reached:\n{tail}", mend="check the network, or name another: MIRROR=...")
+    if "unshare" in tail and re.search(r"not permitted|failed|denied", tail):
+        return InfraError(
+            f"this host lets no normal user have a user namespace:\n{tail}",
+            mend="build as root, or allow it (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces)",
+        )
+    return None
