@@ -1,0 +1,1 @@
+"""From counts and times to decisions with their uncertainty. Pure: numbers in, numbers out."""
