@@ -12,7 +12,6 @@ import os
 import uuid
 from pathlib import Path
 
-
 from harness.errors import ImageError
 from harness.images.recipe import Recipe
 from harness.images.rootfs import EPOCH

@@ -1,0 +1,72 @@
+"""Where this host keeps the firmware that QEMU starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from harness.errors import InfraError
+from harness.model import Firmware
+
+#: QEMU's firmware descriptors, most specific first (qemu: docs/interop/firmware.json)
+DESCRIPTORS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
+
+#: OVMF without secure boot: code and the template of its variables, by distro
+KNOWN_PAIRS = (
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian 12 and later
+    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),  # Debian 11, Ubuntu 20.04
+    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),  # Fedora, RHEL
+    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch
+    ("/usr/share/edk2-ovmf/x64/OVMF_CODE.fd", "/usr/share/edk2-ovmf/x64/OVMF_VARS.fd"),  # older Arch
+    ("/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"),  # openSUSE
+)
+
+
+class FirmwareFiles(Struct, frozen=True):
+    """What QEMU is given: both None for SeaBIOS, which is built in."""
+
+    #: read-only flash
+    code: Path | None
+    #: template of the writable flash; every VM gets a copy
+    vars: Path | None
+
+
+def firmware_files(firmware: Firmware, descriptors: Sequence[Path] = DESCRIPTORS) -> FirmwareFiles:
+    """The files of `firmware`. Raises InfraError if this host has none."""
+    if firmware is Firmware.SEABIOS:
+        return FirmwareFiles(None, None)
+    for code, variables in KNOWN_PAIRS:
+        if Path(code).is_file() and Path(variables).is_file():
+            return FirmwareFiles(Path(code), Path(variables))
+    for found in described(descriptors):
+        return found
+    raise InfraError("OVMF is not installed on this host", mend="install it: apt-get install ovmf")
+
+
+def described(folders: Sequence[Path]) -> Iterator[FirmwareFiles]:
+    """x86_64 UEFI firmware without secure boot, as QEMU's firmware descriptors name it."""
+    for path in (path for folder in folders for path in sorted(folder.glob("*.json"))):
+        try:
+            found = _flash_files(json.loads(path.read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # somebody else's file; a wrong one is not ours to judge
+        if found is not None and found.code and found.vars and found.code.is_file() and found.vars.is_file():
+            yield found
+
+
+def _flash_files(descriptor: dict[str, Any]) -> FirmwareFiles | None:
+    mapping = descriptor["mapping"]
+    fits = (
+        "uefi" in descriptor["interface-types"]
+        and mapping["device"] == "flash"
+        and any(target["architecture"] == "x86_64" for target in descriptor["targets"])
+        and not {"secure-boot", "requires-smm", "enrolled-keys"} & set(descriptor["features"])
+        and mapping["executable"]["format"] == mapping["nvram-template"]["format"] == "raw"
+    )
+    if not fits:
+        return None
+    return FirmwareFiles(Path(mapping["executable"]["filename"]), Path(mapping["nvram-template"]["filename"]))
