@@ -1,0 +1,154 @@
+"""From the records of a run to its report. Pure: the same records always give the same report."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from harness.model import (
+    SETUP,
+    BootPath,
+    Cell,
+    CycleEnd,
+    CycleRecord,
+    CycleStart,
+    FailureClass,
+    Outcome,
+    RunInfo,
+)
+from harness.report.model import MEASURES, ArmSummary, CellReport, Contrast, Report, Timing, seconds
+from harness.stats.compare import MARGIN, compare_arms
+from harness.stats.duration import Ratio, paired_ratio, quantile
+from harness.stats.proportion import rate
+
+#: the method that others are held against
+BASELINE = "cold"
+UNCLASSIFIED = "unclassified"
+
+
+def summarise(run: RunInfo, records: Iterable[CycleRecord], margin: float = MARGIN, baseline: str = BASELINE) -> Report:
+    """Work out everything a report shows.
+
+    `records` are those of all cells, each cell's in order of writing. `margin` is the difference of failure rates
+    (a share) that is still "no worse". A start without an end is an interrupted cycle: shown, counted as invalid.
+    """
+    cells = {cell.cell_id: cell for cell in run.cells}
+    ends, interrupted = _match(records)
+    rows = [*ends, *(_as_end(start, run, cells.get(start.cell_id)) for start in interrupted)]
+    by_cell: dict[str, list[CycleEnd]] = {cell_id: [] for cell_id in cells}
+    for row in rows:
+        by_cell.setdefault(row.cell_id, []).append(row)
+    for cycles in by_cell.values():
+        cycles.sort(key=lambda end: (end.cycle, end.started_at))
+    return Report(
+        run=run,
+        cells=tuple(_cell(cell_id, cells.get(cell_id), found, margin, baseline) for cell_id, found in by_cell.items()),
+        cycles=tuple(row for found in by_cell.values() for row in found),
+        interrupted=tuple(interrupted),
+    )
+
+
+def _match(records: Iterable[CycleRecord]) -> tuple[list[CycleEnd], list[CycleStart]]:
+    """The ends, and the starts that have none. A resumed run starts the same cycle again: only one start is met."""
+    ends: list[CycleEnd] = []
+    # dicts keep their order, so what is left over is in order of writing
+    waiting: dict[tuple[str, int, str], list[CycleStart]] = {}
+    for record in records:
+        key = (record.cell_id, record.cycle, record.method)
+        if isinstance(record, CycleStart):
+            waiting.setdefault(key, []).append(record)
+            continue
+        ends.append(record)
+        if waiting.get(key):
+            waiting[key].pop()
+    return ends, [start for starts in waiting.values() for start in starts]
+
+
+def _as_end(start: CycleStart, run: RunInfo, cell: Cell | None) -> CycleEnd:
+    return CycleEnd(
+        run_id=run.run_id,
+        cell_id=start.cell_id,
+        image=cell.image if cell else "",
+        device_set=cell.device_set if cell else "",
+        firmware=cell.firmware if cell else "",
+        loader=cell.loader if cell else "",
+        machine=cell.machine if cell else "",
+        arch=cell.arch if cell else "",
+        accel=run.accel,
+        qemu_version=run.qemu_version,
+        method=start.method,
+        block=start.block,
+        order=start.order,
+        cycle=start.cycle,
+        outcome=Outcome.INVALID,
+        failure_class=FailureClass.INTERRUPTED,
+        path=BootPath.NONE,
+        started_at=start.started_at,
+        rule="no-end-record",
+        reason="the harness stopped during this cycle",
+    )
+
+
+def _cell(cell_id: str, cell: Cell | None, rows: Sequence[CycleEnd], margin: float, baseline: str) -> CellReport:
+    by_method: dict[str, list[CycleEnd]] = defaultdict(list)
+    for row in rows:
+        by_method[row.method].append(row)
+    setup = by_method.pop(SETUP, [])
+    arms = {name: _arm(name, by_method[name]) for name in sorted(by_method, key=lambda name: (name == baseline, name))}
+    contrasts = [
+        Contrast(
+            method=name,
+            baseline=baseline,
+            comparison=compare_arms(arm.rate, arms[baseline].rate, names=(name, baseline), margin=margin),
+            ratios={measure: _ratio(by_method[name], by_method[baseline], measure) for measure in MEASURES},
+        )
+        for name, arm in arms.items()
+        if name != baseline and baseline in arms
+    ]
+    return CellReport(
+        cell_id=cell_id,
+        cell=cell,
+        arms=tuple(arms.values()),
+        contrasts=tuple(contrasts),
+        setup_failed=len(setup),
+        troubles=tuple(row for outcome in (Outcome.FAIL, Outcome.INVALID) for row in rows if row.outcome is outcome),
+    )
+
+
+def _arm(method: str, rows: Sequence[CycleEnd]) -> ArmSummary:
+    outcomes = Counter(row.outcome for row in rows)
+    failed = outcomes[Outcome.FAIL]
+    cycles = failed + outcomes[Outcome.PASS]
+    classes = Counter(str(row.failure_class or UNCLASSIFIED) for row in rows if row.outcome is Outcome.FAIL)
+    return ArmSummary(
+        method=method,
+        cycles=cycles,
+        failed=failed,
+        invalid=outcomes[Outcome.INVALID],
+        interrupted=sum(row.failure_class is FailureClass.INTERRUPTED for row in rows),
+        rate=rate(failed, cycles),
+        classes=dict(sorted(classes.items(), key=lambda item: (-item[1], item[0]))),
+        timings={measure: _timing(rows, measure) for measure in MEASURES},
+    )
+
+
+def _timing(rows: Sequence[CycleEnd], measure: str) -> Timing:
+    times = [time for row in rows if row.outcome is Outcome.PASS and (time := seconds(row, measure)) is not None]
+    return Timing(median=quantile(times, 0.5), p95=quantile(times, 0.95))
+
+
+def _ratio(ours: Sequence[CycleEnd], theirs: Sequence[CycleEnd], measure: str) -> Ratio:
+    """Paired by block: only blocks in which both arms passed and were measured have a pair."""
+    left, right = _by_block(ours, measure), _by_block(theirs, measure)
+    return paired_ratio([(left[block], right[block]) for block in sorted(left.keys() & right.keys())])
+
+
+def _by_block(rows: Sequence[CycleEnd], measure: str) -> dict[int, float]:
+    """Block -> the arm's time in it; the geometric mean if the block holds several. A time of 0 has no ratio."""
+    logs: dict[int, list[float]] = defaultdict(list)
+    for row in rows:
+        time = seconds(row, measure)
+        if row.outcome is Outcome.PASS and time is not None and time > 0:
+            logs[row.block].append(math.log(time))
+    return {block: math.exp(sum(found) / len(found)) for block, found in logs.items()}
