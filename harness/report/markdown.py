@@ -28,7 +28,7 @@ MAX_TROUBLES = 50
 CUT = "**Cut here** for length: cycles.csv and summary.csv have everything."
 
 # Characters that start markup anywhere in a line (CommonMark 0.31, GitHub's extensions), or would link on their own.
-_MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~&@$]|:(?=\S)|(?<=www)\.", re.IGNORECASE)
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~&@$]|:(?=[/a-z])|(?<=www)\.", re.IGNORECASE)
 
 PHASE_TITLES = {
     "shutdown_s": "shutdown",
@@ -71,6 +71,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     for note in run_notes(report.run):
         yield f"* {plain(note)}"
+    yield f"* {plain(not_covered(report.run))}"
     yield ""
     yield from _row(
         "cell", "method", "cycles", "failed", "invalid", "failure rate [95 %]", "median s", "p95 s", "verdict"
@@ -80,8 +81,6 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _overview(cell)
     for cell in report.cells:
         yield from _details(cell)
-    yield ""
-    yield plain(not_covered(report.run))
 
 
 def _overview(cell: CellReport) -> Iterator[str]:

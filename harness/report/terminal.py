@@ -90,14 +90,13 @@ def _cell(console: Console, cell: CellReport) -> None:
 
 
 def _contrast(console: Console, contrast: Contrast) -> None:
-    decision = contrast.comparison.decision
-    mark = Text(_shown(decision), DECISION_STYLE[decision])
-    console.print(Padding(mark + Text(f": {visible(contrast.comparison.sentence)}", "default"), INDENT))
+    comparison = contrast.comparison
+    _sentence(console, visible(comparison.sentence), DECISION_STYLE[comparison.decision])
     _sentence(console, visible(ratio_text(contrast)))
 
 
 def _shown(decision: Decision) -> str:
-    return decision.value.replace("_", " ").upper()
+    return f"{decision.value.replace('_', ' '):9}"
 
 
 def _table(*titles: str, gap: int) -> Table:
@@ -153,10 +152,11 @@ def _overview(console: Console, report: Report) -> None:
     for cell in report.cells:
         verdicts = [(contrast.method, contrast.comparison.decision) for contrast in cell.contrasts]
         for method, decision in verdicts:
-            line = Text(_shown(decision), DECISION_STYLE[decision])
-            console.print(Padding(line + Text(f"  {visible(cell.cell_id)} {visible(method)}", "default"), INDENT))
+            _sentence(
+                console, f"{_shown(decision)}  {visible(cell.cell_id)} {visible(method)}", DECISION_STYLE[decision]
+            )
         if not verdicts:
-            _sentence(console, f"{UNKNOWN}  {visible(cell.cell_id)}")
+            _sentence(console, f"{UNKNOWN:9}  {visible(cell.cell_id)}")
 
 
 def _sentence(console: Console, text: str, style: str = "") -> None:

@@ -101,10 +101,11 @@ def accelerator(run: RunInfo) -> str:
 
 def not_covered(run: RunInfo) -> str:
     """What no number of this run speaks of."""
-    emulated = " Times are those of an emulated CPU: read ratios, not seconds." if run.accel.value == "tcg" else ""
+    emulated = ", on an emulated CPU: read ratios, not seconds" if run.accel.value == "tcg" else ""
     return (
         "Not covered: real hardware. These are emulated devices and QEMU's firmware, which takes seconds where a "
-        f"server's takes minutes; silicon, real firmware and real drivers' quirks are not in these numbers.{emulated}"
+        "server's takes minutes; silicon, real firmware and real drivers' quirks are not in these numbers. "
+        f"Times are of the cycles that passed{emulated}."
     )
 
 
