@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import harness.report
@@ -26,6 +27,8 @@ def write_reports(report: Report, run_dir: Path) -> list[Path]:
             new.write_bytes(content)
             new.replace(path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
             raise StoreError(f"{path}: {error.strerror}") from error
         written.append(path)
     return written
