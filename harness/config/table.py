@@ -1,0 +1,217 @@
+"""The one table of settings: it makes pytest's options, TOML keys, environment and make variables alike."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import platformdirs
+from msgspec import Struct
+
+from harness.model import Firmware, Loader
+
+#: the folder that this package's checkout is
+PROJECT = Path(__file__).resolve().parents[2]
+
+#: the longest campaign: a block every second for eleven days
+MAX_BLOCKS = 1_000_000
+MAX_SEED = 2**63 - 1
+
+
+class Kind(StrEnum):
+    """What a setting's value is, as its message calls it."""
+
+    TEXT = "text"
+    WHOLE = "a whole number"
+    NUMBER = "a number"
+    CHOICE = "one word"
+    LIST = "names"
+    PATH = "a path"
+
+
+class Definition(Struct, frozen=True, kw_only=True):
+    """One setting. `default` None means that there is none, or that it is drawn or found elsewhere."""
+
+    name: str
+    kind: Kind
+    help: str
+    default: object = None
+    #: the only words allowed, for a choice or a list
+    choices: tuple[str, ...] = ()
+    #: limits of a number, both allowed
+    low: float = 0
+    high: float = 0
+    #: what a message shows as an example
+    example: str = ""
+    #: whether empty text means "none given" instead of a mistake
+    may_be_empty: bool = False
+    #: a dimension of cells: what the matrix varies
+    dimension: bool = False
+
+    @property
+    def option(self) -> str:
+        """pytest's option, e.g. `--kexec-cache-dir`."""
+        return f"--kexec-{self.name.replace('_', '-')}"
+
+    @property
+    def key(self) -> str:
+        """The key in pytest's configuration, and the attribute of its parsed options, e.g. `kexec_cache_dir`."""
+        return f"kexec_{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, e.g. `KEXEC_CACHE_DIR`."""
+        return f"KEXEC_{self.name.upper()}"
+
+    @property
+    def make_variable(self) -> str:
+        """The make variable, e.g. `CACHE_DIR`."""
+        return self.name.upper()
+
+    @property
+    def ini_type(self) -> str:
+        """What pytest's `addini` calls values of this kind."""
+        return {Kind.WHOLE: "int", Kind.NUMBER: "float", Kind.LIST: "args"}.get(self.kind, "string")
+
+
+def _dimension(name: str, help: str, example: str, choices: tuple[str, ...] = ()) -> Definition:  # noqa: A002
+    return Definition(
+        name=name, kind=Kind.LIST, help=help, default=(), choices=choices, example=example, dimension=True
+    )
+
+
+SETTINGS: tuple[Definition, ...] = (
+    _dimension("device", "device sets under test, with commas; each gives a cell", "virtio-net,nvme"),
+    _dimension("image", "images to boot, with commas", "debian-13"),
+    _dimension("firmware", "firmware of the machine: seabios, ovmf", "seabios,ovmf", tuple(Firmware)),
+    _dimension("loader", "how a cold boot gets its kernel: grub, direct", "grub", tuple(Loader)),
+    _dimension("kernel", "kernel of the image to boot", "default"),
+    Definition(
+        name="methods",
+        kind=Kind.LIST,
+        help="reboot methods to compare, with commas",
+        default=("kexec", "cold"),
+        example="kexec,cold",
+    ),
+    Definition(
+        name="blocks",
+        kind=Kind.WHOLE,
+        help="blocks per cell; each is one cycle of every method",
+        default=10,
+        low=1,
+        high=MAX_BLOCKS,
+        example="10",
+    ),
+    Definition(
+        name="jobs",
+        kind=Kind.WHOLE,
+        help="cells to run side by side",
+        default=1,
+        low=1,
+        high=1024,
+        example="2",
+    ),
+    Definition(
+        name="seed",
+        kind=Kind.WHOLE,
+        help="seed of the random order; empty: a new one, recorded in run.json",
+        low=0,
+        high=MAX_SEED,
+        example="1",
+        may_be_empty=True,
+    ),
+    Definition(
+        name="stop",
+        kind=Kind.CHOICE,
+        help="fixed: run all blocks; auto: as soon as the question is settled (in this version: run all blocks)",
+        default="fixed",
+        choices=("fixed", "auto"),
+    ),
+    Definition(
+        name="results",
+        kind=Kind.PATH,
+        help="folder for results",
+        default=Path("results"),
+        example="results",
+    ),
+    Definition(
+        name="accel",
+        kind=Kind.CHOICE,
+        help="accelerator; auto: KVM if it is proven to work, else TCG",
+        default="auto",
+        choices=("auto", "kvm", "tcg"),
+    ),
+    Definition(
+        name="mirror",
+        kind=Kind.TEXT,
+        help="address of the Debian mirror to build images from; empty: the one this host's apt uses",
+        may_be_empty=True,
+    ),
+    Definition(
+        name="select",
+        kind=Kind.LIST,
+        help="selections of the matrix to run, with commas",
+        default=(),
+        example="smoke",
+    ),
+    Definition(
+        name="memory",
+        kind=Kind.WHOLE,
+        help="memory of a machine in MiB",
+        default=1024,
+        low=128,
+        high=1 << 20,
+        example="1024",
+    ),
+    Definition(
+        name="smp",
+        kind=Kind.WHOLE,
+        help="CPUs of a machine",
+        default=2,
+        low=1,
+        high=255,
+        example="2",
+    ),
+    Definition(
+        name="margin",
+        kind=Kind.NUMBER,
+        help="difference of failure rates that still counts as no worse, 0.01 for one in a hundred",
+        default=0.01,
+        low=1e-6,
+        high=0.5,
+        example="0.01",
+    ),
+    Definition(
+        name="failure_budget",
+        kind=Kind.WHOLE,
+        help="failed cycles allowed per arm",
+        default=0,
+        low=0,
+        high=MAX_BLOCKS,
+        example="0",
+    ),
+    Definition(
+        name="matrix",
+        kind=Kind.PATH,
+        help="file that says which cells exist",
+        default=PROJECT / "scenarios" / "matrix.toml",
+        example="scenarios/matrix.toml",
+    ),
+    Definition(
+        name="images_dir",
+        kind=Kind.PATH,
+        help="folder of image recipes",
+        default=PROJECT / "images",
+        example="images",
+    ),
+    Definition(
+        name="cache_dir",
+        kind=Kind.PATH,
+        help="folder for built images",
+        default=platformdirs.user_cache_path("kexec-harness"),
+        example="/var/cache/kexec-harness",
+    ),
+)
+
+#: names of the settings that are dimensions of cells, in the order in which cells vary: the last one fastest
+DIMENSIONS: tuple[str, ...] = tuple(definition.name for definition in SETTINGS if definition.dimension)
