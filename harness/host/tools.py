@@ -8,26 +8,7 @@ from pathlib import Path
 
 from harness.errors import ToolMissing
 
-#: program -> Debian package
-PACKAGE_OF_TOOL: dict[str, str] = {
-    "qemu-system-x86_64": "qemu-system-x86",
-    "qemu-img": "qemu-utils",
-    "mmdebstrap": "mmdebstrap",
-    "apt-get": "apt",
-    "mke2fs": "e2fsprogs",
-    "debugfs": "e2fsprogs",
-    "mkfs.vfat": "dosfstools",
-    "mmd": "mtools",
-    "mcopy": "mtools",
-    "sfdisk": "fdisk",
-    "fakeroot": "fakeroot",
-    "newuidmap": "uidmap",
-    "unshare": "util-linux",
-    "setpriv": "util-linux",
-    "tar": "tar",
-    "cpio": "cpio",
-    "make": "make",
-}
+TABLE = Path(__file__).with_name("tools.txt")
 
 #: Debian keeps administrators' programs here, which a normal user's PATH leaves out.
 ADMIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -38,8 +19,14 @@ def search_path() -> str:
     return os.pathsep.join([os.environ.get("PATH", os.defpath), *ADMIN_FOLDERS])
 
 
+def table() -> dict[str, str]:
+    """Program, or file names with commas between, -> the Debian package that brings it (tools.txt)."""
+    rows = (line.split() for line in TABLE.read_text("ascii").splitlines() if line and not line.startswith("#"))
+    return {row[0]: row[1] for row in rows}
+
+
 def which(tool: str) -> Path | None:
-    """Where `tool` is, or None."""
+    """Where the program `tool` is, or None."""
     found = shutil.which(tool, path=search_path())
     return Path(found) if found else None
 
@@ -51,18 +38,25 @@ def find_tool(tool: str) -> Path:
     """
     found = which(tool)
     if found is None:
-        raise ToolMissing(tool, PACKAGE_OF_TOOL.get(tool))
+        raise ToolMissing(tool, table().get(tool))
     return found
 
 
 def tools() -> dict[str, Path | None]:
-    """Every program of the table and where it is; None for one that is missing."""
-    return {tool: which(tool) for tool in PACKAGE_OF_TOOL}
+    """Every row of the table and where it is; None for one that is missing."""
+    return {tool: _locate(tool) for tool in table()}
+
+
+def _locate(tool: str) -> Path | None:
+    if not tool.startswith("/"):
+        return which(tool)
+    return next((path for path in map(Path, tool.split(",")) if path.exists()), None)
 
 
 def missing_packages() -> list[str]:
-    """Debian packages of the programs that are missing, each once, sorted."""
-    return sorted({PACKAGE_OF_TOOL[tool] for tool, path in tools().items() if path is None})
+    """Debian packages of the tools that are missing, each once, sorted."""
+    packages = table()
+    return sorted({packages[tool] for tool, path in tools().items() if path is None})
 
 
 def die_with_parent(signal: str = "KILL") -> list[str]:

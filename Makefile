@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+# The ways into kexec-harness. Every target sets up what it needs; `make` alone prints what there is.
+# GNU make ends with status 2 for any failure; the failed command's own status stands in its last line ("Error 1").
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+
+# ---- variables ------------------------------------------------------------------------------------------------
+# Settings of a run. Given on the command line they reach the harness as KEXEC_<NAME> in its environment, never
+# through a shell, so that a value may hold spaces, quotes and dollar signs.
+SETTINGS := DEVICE IMAGE FIRMWARE LOADER KERNEL METHODS BLOCKS SEED STOP RESULTS ACCEL MIRROR SELECT
+# Options of pytest itself, and the Python that `make setup` uses.
+OTHERS := JOBS K PYTHON
+
+given = $(filter command override,$(firstword $(origin $(1))))
+GIVEN := $(strip $(foreach name,$(.VARIABLES),$(if $(call given,$(name)),$(name))))
+# Variables that belong to make itself.
+UNKNOWN := $(filter-out $(SETTINGS) $(OTHERS) SHELL MAKEFLAGS MAKEFILES,$(GIVEN))
+
+quoted = '$(subst ','\'',$(1))'
+define SUGGEST
+import difflib, sys
+print(*(f"(did you mean {name}?)" for name in difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], n=1)))
+endef
+define newline
+
+
+endef
+suggestion = $(shell printf '%b' $(call quoted,$(subst $(newline),\n,$(SUGGEST))) | python3 - $(call quoted,$(1)) $(SETTINGS) $(OTHERS) 2>/dev/null)
+ifneq (,$(UNKNOWN))
+$(error unknown variable: $(foreach name,$(UNKNOWN),$(name) $(call suggestion,$(name)))   known: $(SETTINGS) $(OTHERS))
+endif
+
+# $(value) keeps dollar signs as they are. A variable given without a value counts as not given.
+define forward
+ifneq (,$(if $(call given,$(1)),$(value $(1))))
+export $(2) := $$(value $(1))
+endif
+endef
+$(foreach name,$(SETTINGS),$(eval $(call forward,$(name),KEXEC_$(name))))
+$(eval $(call forward,JOBS,HARNESS_JOBS))
+$(eval $(call forward,K,HARNESS_K))
+ifneq (,$(value PYTHON))
+export PYTHON
+endif
+
+# JOBS=1 runs in pytest's own process, where progress can be seen.
+PYTEST := .venv/bin/pytest
+OPTIONS := $${HARNESS_K:+-k "$$HARNESS_K"} $$([ "$${HARNESS_JOBS:-1}" = 1 ] || echo "-n $$HARNESS_JOBS")
+
+# ---- targets --------------------------------------------------------------------------------------------------
+.PHONY: help setup doctor images soak matrix test check report lock clean
+
+help:
+	@echo 'usage: make TARGET [NAME=value ...]'
+	@echo
+	@echo '  soak      reboot one machine by kexec and cold in blocks, and compare:'
+	@echo '            make soak DEVICE=virtio-net IMAGE=debian-13 BLOCKS=10 METHODS=kexec,cold FIRMWARE=seabios'
+	@echo '                 LOADER=grub KERNEL=default SEED=1 STOP=auto RESULTS=results ACCEL=auto JOBS=1'
+	@echo '  matrix    every scenario, on the cells of scenarios/matrix.toml: make matrix SELECT=... K=...'
+	@echo '  images    build every image that is not built yet: make images MIRROR=...'
+	@echo '  report    the newest run once more, from its records'
+	@echo '  doctor    what this host can do'
+	@echo '  test      everything: the checks, then real machines'
+	@echo '  check     tests, linters and types without any machine; under a minute'
+	@echo '  setup     system packages and .venv; every target does it when it is needed'
+	@echo '  lock      renew requirements.lock'
+	@echo '  clean     remove .venv and tool caches (not results, not built images)'
+	@echo
+	@echo 'variables: $(SETTINGS) $(OTHERS)'
+	@echo 'K picks tests as pytest -k does, JOBS runs cells side by side; DEVICE, METHODS and others take lists (a,b).'
+	@echo 'make ends with status 2 for any failure; the real one stands in its last line.'
+
+setup:
+	@sh setup.sh
+
+doctor: setup
+	@.venv/bin/kexec-harness doctor
+
+images: setup
+	@.venv/bin/kexec-harness images build
+
+soak: setup
+	@$(PYTEST) scenarios/test_soak.py $(OPTIONS)
+
+matrix: setup
+	@$(PYTEST) scenarios $(OPTIONS)
+
+# One run of pytest, so that its last line counts everything. One block is one kexec and one cold reboot.
+test: export KEXEC_BLOCKS ?= 1
+test: setup
+	@$(PYTEST) tests scenarios $(OPTIONS)
+
+check: setup
+	@$(PYTEST) tests $(OPTIONS)
+
+report: setup
+	@.venv/bin/kexec-harness report "$${KEXEC_RESULTS:-results}/latest"
+
+lock:
+	@mkdir -p build && python3 -m venv build/lock && build/lock/bin/pip install --quiet --disable-pip-version-check uv
+	@printf 'setuptools>=77\n' | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	    --generate-hashes --upgrade --extra dev --custom-compile-command 'make lock' \
+	    --output-file requirements.lock pyproject.toml -
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	find harness tests scenarios -name __pycache__ -type d -prune -exec rm -rf {} +
