@@ -87,7 +87,7 @@ def resolve(sources: Sources, *, draw_seed: Callable[[], int] = lambda: secrets.
     Command line, then environment, then pytest's configuration, then the matrix's `[defaults]`, then the table's
     default. `draw_seed` gives a seed if nobody did; processes that share a campaign must be given one.
     Raises ConfigError, which names the place and the mend. Whether devices, images and methods exist is checked by
-    `harness.config.matrix.expand`, which knows them.
+    `harness.config.cells.expand`, which knows them.
     """
     layers = [_command_line(sources), _environment(sources), _ini(sources)]
     matrix = _first(layers, "matrix")

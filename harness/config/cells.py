@@ -1,0 +1,146 @@
+"""From the matrix and what was asked for to the cells of a run, with the ones left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+from msgspec import Struct
+
+from harness.config.matrix import Matrix, Row
+from harness.config.settings import Settings
+from harness.config.table import DIMENSIONS
+from harness.errors import ConfigError
+from harness.model import Cell, Firmware, Loader
+from harness.registry import unknown
+
+#: dimension -> its names
+Choice = Mapping[str, tuple[str, ...]]
+#: what messages call a name of each dimension
+KINDS = {"device": "device set"}
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """The names that exist, of everything that a cell or a run can name."""
+
+    image: tuple[str, ...]
+    device: tuple[str, ...]
+    methods: tuple[str, ...]
+    firmware: tuple[str, ...] = tuple(Firmware)
+    loader: tuple[str, ...] = tuple(Loader)
+    kernel: tuple[str, ...] = ("default",)
+
+
+class Excluded(Struct, frozen=True):
+    """A cell that was asked for and is not run. `place` is the row's, e.g. `scenarios/matrix.toml:31`."""
+
+    cell: Cell
+    reason: str
+    place: str
+
+
+class Expansion(Struct, frozen=True):
+    """The cells to run, in the order of the axes, each once; and those left out."""
+
+    cells: tuple[Cell, ...]
+    excluded: tuple[Excluded, ...] = ()
+
+
+def expand(matrix: Matrix, settings: Settings, known: Known) -> Expansion:
+    """The cells that `settings` ask for.
+
+    They are those of the selections named, or of `default`. A dimension that was named (`DEVICE=nvme,ahci`) takes
+    the place of the selection's. Raises ConfigError, with its place, for a name that does not exist, in the settings
+    or anywhere in the matrix, and if no cell is left.
+    """
+    check_names(matrix, settings, known)
+    given = {name: getattr(settings, name) for name in DIMENSIONS if getattr(settings, name)}
+    found: dict[Cell, None] = {}
+    for name in settings.select or ("default",):
+        if name not in matrix.select:
+            raise settings.error("select", unknown(name, "selection", matrix.select))
+        found.update(dict.fromkeys(_cells(matrix, {**matrix.select[name].named(), **given})))
+    expansion = _without_excluded(matrix, list(found))
+    if not expansion.cells:
+        reasons = "\n  ".join(f"{left.cell.cell_id}: {left.reason} ({left.place})" for left in expansion.excluded)
+        raise ConfigError(f"no cell is left to run\n  {reasons}")
+    return expansion
+
+
+def every_cell(matrix: Matrix, known: Known) -> Expansion:
+    """All that could run here: the matrix's axes and rows, and every device set and image that exists."""
+    cells = dict.fromkeys(_cells(matrix, {}))
+    whole = {**matrix.axes.named(), "image": known.image, "device": known.device, "loader": known.loader}
+    cells.update(dict.fromkeys(_product(whole)))
+    return _without_excluded(matrix, list(cells))
+
+
+def check_names(matrix: Matrix, settings: Settings, known: Known) -> None:
+    """Raises ConfigError, with its place, for the first name that does not exist."""
+    for name in settings.methods:
+        if name not in known.methods:
+            raise settings.error("methods", unknown(name, "method", known.methods))
+    for dimension in DIMENSIONS:
+        kind, names = KINDS.get(dimension, dimension), getattr(known, dimension)
+        for name in getattr(settings, dimension):
+            if name not in names:
+                raise settings.error(dimension, unknown(name, kind, names))
+        for path, row in matrix.rows():
+            for number, name in enumerate(row.named().get(dimension, ())):
+                if name not in names:
+                    # A single name is no item of a list, and has the line of its key.
+                    line = matrix.line(*path, dimension, number) or matrix.line(*path, dimension)
+                    key = f"{path[0]}.{dimension}"
+                    raise ConfigError(unknown(name, kind, names), file=matrix.file, line=line, key=key)
+
+
+def _cells(matrix: Matrix, narrowed: Choice) -> Iterator[Cell]:
+    """The product of the axes, narrowed, and every included cell that the narrowing does not rule out."""
+    axes = matrix.axes.named()
+    yield from _product({**axes, **narrowed})
+    first = {dimension: names[:1] for dimension, names in axes.items()}
+    for row in matrix.include:
+        for cell in _product({**first, **row.named()}):
+            if _fits(cell, narrowed):
+                yield cell
+
+
+def _product(choice: Choice) -> Iterator[Cell]:
+    # Images vary slowest: their disks are built one after the other, as they are needed.
+    order = ("image", *(dimension for dimension in DIMENSIONS if dimension != "image"))
+    for names in product(*(choice[dimension] for dimension in order)):
+        values = dict(zip(order, names, strict=True))
+        yield Cell(
+            image=values["image"],
+            device_set=values["device"],
+            firmware=Firmware(values["firmware"]),
+            loader=Loader(values["loader"]),
+            kernel=values["kernel"],
+        )
+
+
+def _fits(cell: Cell, choice: Choice) -> bool:
+    values = {
+        "image": cell.image,
+        "device": cell.device_set,
+        "firmware": cell.firmware,
+        "loader": cell.loader,
+        "kernel": cell.kernel,
+    }
+    return all(values[dimension] in names for dimension, names in choice.items())
+
+
+def _without_excluded(matrix: Matrix, cells: Sequence[Cell]) -> Expansion:
+    kept, excluded = [], []
+    for cell in cells:
+        number = next((n for n, row in enumerate(matrix.exclude) if _excludes(row, cell)), None)
+        if number is None:
+            kept.append(cell)
+        else:
+            place = f"{matrix.file}:{matrix.line('exclude', number)}"
+            excluded.append(Excluded(cell, matrix.exclude[number].reason, place))
+    return Expansion(tuple(kept), tuple(excluded))
+
+
+def _excludes(row: Row, cell: Cell) -> bool:
+    return _fits(cell, row.named())
