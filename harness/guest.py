@@ -46,7 +46,9 @@ class Guest:
         self._running = Running.from_report(watched.progress.ready)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.machine.close()
 
     def run(self, script: str, timeout: float = 120.0) -> CommandReply:

@@ -16,7 +16,7 @@ from harness.errors import ConfigError, InfraError, NoSpace
 from harness.images.probe_kit import ensure_probe_kit
 from harness.model import Cell, Firmware, Loader
 from harness.qemu.arch import ARCHITECTURES
-from harness.qemu.argv import MachineSpec
+from harness.qemu.argv import MachineSpec, build, flatten
 from harness.qemu.machine import QemuMachine, private_folder
 from harness.reboot.base import Method
 from harness.registry import collect, lookup, members
@@ -96,6 +96,10 @@ class Lab:
             initrd=image.initrd if direct else None,
             cmdline=image.cmdline if direct else None,
         )
+
+    def command_line(self, cell: Cell) -> list[str]:
+        """QEMU's command line for this cell, with a placeholder for the machine's private folder."""
+        return [str(self.qemu.path), *flatten(build(self.spec(cell, Path("MACHINE"))))]
 
     def make_machine(self, cell: Cell) -> QemuMachine:
         """A machine of this cell on an untouched image, not yet powered on.

@@ -14,7 +14,7 @@ import fcntl
 import gzip
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -108,11 +108,11 @@ def console_bytes(events: Iterable[Event]) -> bytes:
 
 
 def create_run(results: Path, run_id: str) -> Path:
-    """Make a run's folder and point `latest` at it. Raises StoreError."""
+    """Make a run's folder, unless another process of this run has, and point `latest` at it. Raises StoreError."""
     run_dir = results / run_id
     try:
-        run_dir.mkdir(parents=True)
-        link = results / f".{LATEST}-{run_id}"
+        run_dir.mkdir(parents=True, exist_ok=True)
+        link = results / f".{LATEST}-{run_id}-{os.getpid()}"
         link.symlink_to(run_id)
         link.rename(results / LATEST)
     except OSError as error:
@@ -126,6 +126,17 @@ def write_run(run_dir: Path, run: RunInfo) -> None:
     try:
         new.write_bytes(msgspec.json.format(_encoder.encode(run), indent=2) + b"\n")
         new.rename(run_dir / RUN_FILE)
+    except OSError as error:
+        raise StoreError(f"{run_dir / RUN_FILE}: {error.strerror}") from error
+
+
+def update_run(run_dir: Path, first: RunInfo | None, change: Callable[[RunInfo], RunInfo]) -> None:
+    """Change run.json, which starts as `first`; several processes may do so at once. Raises StoreError."""
+    try:
+        with (run_dir / f".{RUN_FILE}.lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = first if first is not None and not (run_dir / RUN_FILE).exists() else read_run_info(run_dir)
+            write_run(run_dir, change(known))
     except OSError as error:
         raise StoreError(f"{run_dir / RUN_FILE}: {error.strerror}") from error
 

@@ -1,0 +1,87 @@
+"""What decides a run: one gate per arm (its failure budget) and one for the comparison of the arms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from msgspec import Struct
+
+from harness.model import CycleEnd, Outcome
+from harness.stats.compare import Decision, compare_arms
+from harness.stats.proportion import Rate, rate
+
+MAX_LISTED = 5
+#: the arm that others are held against
+BASELINE = "cold"
+
+
+class GateStatus(StrEnum):
+    """`UNDECIDED` is neither a pass nor a fail."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+
+
+class Gate(Struct, frozen=True):
+    """A gate's answer, with a sentence for the failure message that every viewer shows."""
+
+    status: GateStatus
+    message: str
+    #: figures for JUnit's properties, name -> value
+    figures: dict[str, float | int | str]
+
+
+def judge_arm(method: str, cycles: Sequence[CycleEnd], budget: int) -> Gate:
+    """Whether an arm kept to its budget of failed cycles. An arm without a valid cycle has shown nothing."""
+    mine = [end for end in cycles if end.method == method]
+    failed = [end for end in mine if end.outcome is Outcome.FAIL]
+    invalid = sum(end.outcome is Outcome.INVALID for end in mine)
+    found = rate(len(failed), len(mine) - invalid)
+    tally = f"{method}: {found.failed} of {found.n} cycles failed" + (f", {invalid} invalid" if invalid else "")
+    figures: dict[str, float | int | str] = {"cycles": found.n, "failed": found.failed, "invalid": invalid}
+    if found.rate is not None:
+        figures |= {"failure_rate": found.rate, "ci_low": found.low, "ci_high": found.high}
+    if found.failed > budget:
+        listed = [_line(end) for end in failed[:MAX_LISTED]]
+        if found.failed > MAX_LISTED:
+            listed.append(f"  and {found.failed - MAX_LISTED} more in cycles.csv")
+        return Gate(GateStatus.FAILED, "\n".join([f"{tally} (budget {budget})", *listed]), figures)
+    if not found.n:
+        return Gate(GateStatus.UNDECIDED, f"{tally}: nothing is known of this arm", figures)
+    return Gate(GateStatus.PASSED, tally, figures)
+
+
+def judge_comparison(methods: Sequence[str], cycles: Sequence[CycleEnd], margin: float) -> Gate:
+    """Whether any other arm fails more often than the baseline; the worst answer of all arms counts."""
+    others = [name for name in methods if name != BASELINE]
+    if BASELINE not in methods or not others:
+        return Gate(GateStatus.UNDECIDED, f"nothing to compare: only {', '.join(methods)} ran", {})
+    found = [
+        compare_arms(_rate(name, cycles), _rate(BASELINE, cycles), names=(name, BASELINE), margin=margin)
+        for name in others
+    ]
+    message = "\n".join(comparison.sentence for comparison in found)
+    figures: dict[str, float | int | str] = {
+        f"{name}_p_value": comparison.p_value
+        for name, comparison in zip(others, found, strict=True)
+        if comparison.p_value is not None
+    }
+    decisions = {comparison.decision for comparison in found}
+    if Decision.WORSE in decisions:
+        return Gate(GateStatus.FAILED, message, figures)
+    if Decision.UNDECIDED in decisions:
+        return Gate(GateStatus.UNDECIDED, message, figures)
+    return Gate(GateStatus.PASSED, message, figures)
+
+
+def _rate(method: str, cycles: Sequence[CycleEnd]) -> Rate:
+    valid = [end for end in cycles if end.method == method and end.outcome is not Outcome.INVALID]
+    return rate(sum(end.outcome is Outcome.FAIL for end in valid), len(valid))
+
+
+def _line(end: CycleEnd) -> str:
+    failure = end.failure_class.value if end.failure_class else "unknown"
+    where = f" [{end.console}]" if end.console else ""
+    return f"  cycle {end.cycle}: {failure}: {end.reason}{where}"
