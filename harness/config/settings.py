@@ -51,6 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     stop: Literal["fixed", "auto"]
     results: Path
     accel: Literal["auto", "kvm", "tcg"]
+    #: None: the one on the PATH
+    qemu: str | None
     #: None: the one that this host's apt uses
     mirror: str | None
     #: names of the matrix's selections; empty: `default`

@@ -142,6 +142,13 @@ SETTINGS: tuple[Definition, ...] = (
         choices=("auto", "kvm", "tcg"),
     ),
     Definition(
+        name="qemu",
+        kind=Kind.TEXT,
+        help="QEMU binary; empty: the one on the PATH",
+        example="/opt/qemu/bin/qemu-system-x86_64",
+        may_be_empty=True,
+    ),
+    Definition(
         name="mirror",
         kind=Kind.TEXT,
         help="address of the Debian mirror to build images from; empty: the one this host's apt uses",
