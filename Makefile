@@ -9,11 +9,15 @@ MAKEFLAGS += --no-print-directory
 # ---- variables ------------------------------------------------------------------------------------------------
 # Settings of a run. Given on the command line they reach the harness as KEXEC_<NAME> in its environment, never
 # through a shell, so that a value may hold spaces, quotes and dollar signs.
-SETTINGS := DEVICE IMAGE FIRMWARE LOADER KERNEL METHODS BLOCKS SEED STOP RESULTS ACCEL MIRROR SELECT
-# Options of pytest itself, and the Python that `make setup` uses.
-OTHERS := JOBS K PYTHON
+# (harness/config/table.py has them all; a test compares.)
+SETTINGS := DEVICE IMAGE FIRMWARE LOADER KERNEL METHODS BLOCKS JOBS SEED STOP RESULTS ACCEL MIRROR SELECT \
+            MEMORY SMP MARGIN FAILURE_BUDGET MATRIX IMAGES_DIR CACHE_DIR
+# pytest's -k, and the Python that `make setup` uses.
+OTHERS := K PYTHON
 
 given = $(filter command override,$(firstword $(origin $(1))))
+# MIRROR is also taken from the environment, where it is usually said once for a machine.
+named = $(or $(call given,$(1)),$(and $(filter MIRROR,$(1)),$(filter environment,$(origin MIRROR))))
 GIVEN := $(strip $(foreach name,$(.VARIABLES),$(if $(call given,$(name)),$(name))))
 # Variables that belong to make itself.
 UNKNOWN := $(filter-out $(SETTINGS) $(OTHERS) SHELL MAKEFLAGS MAKEFILES,$(GIVEN))
@@ -34,20 +38,18 @@ endif
 
 # $(value) keeps dollar signs as they are. A variable given without a value counts as not given.
 define forward
-ifneq (,$(if $(call given,$(1)),$(value $(1))))
+ifneq (,$(if $(call named,$(1)),$(value $(1))))
 export $(2) := $$(value $(1))
 endif
 endef
 $(foreach name,$(SETTINGS),$(eval $(call forward,$(name),KEXEC_$(name))))
-$(eval $(call forward,JOBS,HARNESS_JOBS))
 $(eval $(call forward,K,HARNESS_K))
 ifneq (,$(value PYTHON))
 export PYTHON
 endif
 
-# JOBS=1 runs in pytest's own process, where progress can be seen.
 PYTEST := .venv/bin/pytest
-OPTIONS := $${HARNESS_K:+-k "$$HARNESS_K"} $$([ "$${HARNESS_JOBS:-1}" = 1 ] || echo "-n $$HARNESS_JOBS")
+OPTIONS := $${HARNESS_K:+-k "$$HARNESS_K"}
 
 # ---- targets --------------------------------------------------------------------------------------------------
 .PHONY: help setup doctor images soak matrix test check report lock clean
@@ -69,7 +71,7 @@ help:
 	@echo '  clean     remove .venv and tool caches (not results, not built images)'
 	@echo
 	@echo 'variables: $(SETTINGS) $(OTHERS)'
-	@echo 'K picks tests as pytest -k does, JOBS runs cells side by side; DEVICE, METHODS and others take lists (a,b).'
+	@echo 'K picks tests as pytest -k does; DEVICE, IMAGE, FIRMWARE, METHODS, ... take several names (a,b).'
 	@echo 'make ends with status 2 for any failure; the real one stands in its last line.'
 
 setup:

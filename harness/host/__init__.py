@@ -1,16 +1,20 @@
 """What this host can do: programs, QEMU, accelerator, firmware. Nothing is looked at before it is asked for."""
 
 from harness.host.accel import AccelChoice, ProbeResult, boot_probe, probe_accel
+from harness.host.doctor import Finding, Status, doctor
 from harness.host.firmware import FirmwareFiles, firmware_files
 from harness.host.qemu import QemuBinary, find_qemu
 from harness.host.tools import find_tool, missing_packages, tools
 
 __all__ = [
     "AccelChoice",
+    "Finding",
     "FirmwareFiles",
     "ProbeResult",
     "QemuBinary",
+    "Status",
     "boot_probe",
+    "doctor",
     "find_qemu",
     "find_tool",
     "firmware_files",

@@ -68,7 +68,9 @@ def _writable(images: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == 28:  # ENOSPC
             raise NoSpace(f"{images}: no space left") from error
-        raise ImageError(f"{error.filename or images}: {error.strerror}", mend="check KEXEC_CACHE") from error
+        raise ImageError(
+            f"{error.filename or images}: {error.strerror}", mend="use another folder: KEXEC_CACHE_DIR=/another/folder"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -132,7 +134,7 @@ def _check_space(recipe: Recipe, images: Path) -> None:
         if available < needed:
             raise NoSpace(
                 f"{path}: building {recipe.name} needs {needed} MiB, and {available} MiB are available",
-                mend="make room, or put the cache elsewhere: KEXEC_CACHE=/another/folder",
+                mend="make room, or put the cache elsewhere: KEXEC_CACHE_DIR=/another/folder",
             )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from harness.config.toml_place import line_of, read_toml
 from harness.errors import ConfigError
+from harness.registry import unknown
 
 PackageName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 #: no character that GRUB's script or a shell would take for more than itself
@@ -65,25 +65,13 @@ def load_recipe(images_dir: Path, name: str) -> Recipe:
     """The recipe called `name`. Raises ConfigError if there is none or it is wrong."""
     files = recipe_files(images_dir)
     if name not in files:
-        close = difflib.get_close_matches(name, files, n=1)
-        mend = f"did you mean {close[0]}? " if close else ""
-        raise ConfigError(
-            f"no image is called {name!r}",
-            mend=f"{mend}known images: {', '.join(files) or 'none'} (a recipe is a file {images_dir}/NAME.toml)",
-        )
+        raise ConfigError(unknown(name, "image", files), mend=f"a recipe is a file {images_dir}/NAME.toml")
     return read_recipe(files[name])
 
 
 def read_recipe(path: Path) -> Recipe:
     """Read one recipe file. Raises ConfigError with file and line."""
-    try:
-        text = path.read_text("utf-8")
-        table = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", file=path) from error
-    except tomllib.TOMLDecodeError as error:
-        at = re.search(r"\(at line (\d+)", str(error))
-        raise ConfigError(f"not TOML: {error}", file=path, line=int(at[1]) if at else None) from error
+    text, table = read_toml(path)
     try:
         content = msgspec.convert(table, RecipeFile)
     except msgspec.ValidationError as error:
@@ -92,33 +80,26 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _wrong_recipe(path: Path, text: str, table: dict[str, Any], message: str) -> ConfigError:
-    """Turn msgspec's message (`Expected `int`, got `str` - at `$.disk_mib``) into one with a place."""
-    known = [field.name for field in msgspec.structs.fields(RecipeFile)]
-    if unknown := re.search(r"unknown field `(.+?)`", message):
-        key = unknown[1]
-        close = difflib.get_close_matches(key, known, n=1)
-        mend = f"did you mean {close[0]}? " if close else ""
-        return ConfigError(
-            "unknown key", file=path, line=_line_of(text, key), key=key, mend=f"{mend}known keys: {', '.join(known)}"
-        )
+    """Turn msgspec's message (``Expected `int`, got `str` - at `$.disk_mib` ``) into one with a place."""
+    keys = [field.name for field in msgspec.structs.fields(RecipeFile)]
+    if wrong := re.search(r"unknown field `(.+?)`", message):
+        key = wrong[1]
+        return ConfigError(unknown(key, "key", keys), file=path, line=line_of(text, (key,)), key=key)
     if missing := re.search(r"missing required field `(.+?)`", message):
-        return ConfigError("missing key", file=path, key=missing[1])
+        return ConfigError("is missing", file=path, key=missing[1])
     problem, _, place = message.partition(" - at `$.")
-    key = re.split(r"[^a-z_]", place)[0]
-    item = re.search(r"\[(\d+)\]", place)
-    value = table[key][int(item[1])] if item else table.get(key)
-    line = _line_of(text, key, value if item else None)
-    return ConfigError(f"{problem} (it is {value!r})", file=path, line=line, key=key)
+    key, _, index = place.rstrip("`").partition("[")
+    if not index:
+        return ConfigError(f"{problem}; it is {table[key]!r}", file=path, line=line_of(text, (key,)), key=key)
+    # msgspec writes [...] for any item of a tuple; the first that alone is wrong is the one.
+    item = next(n for n, value in enumerate(table[key]) if _is_wrong(table, key, value))
+    line = line_of(text, (key, item))
+    return ConfigError(f"{problem}; it is {table[key][item]!r}", file=path, line=line, key=key)
 
 
-def _line_of(text: str, key: str, item: object = None) -> int | None:
-    """Number of the line that sets `key`, or of the array item `item` (a string or number) at or after it."""
-    lines = text.splitlines()
-    start = next((n for n, line in enumerate(lines) if re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line)), None)
-    if start is None:
-        start = next((n for n, line in enumerate(lines) if re.match(rf"\s*\[+\s*{re.escape(key)}\b", line)), None)
-    if start is None:
-        return None
-    if item is not None:
-        start = next((n for n in range(start, len(lines)) if str(item) in lines[n]), start)
-    return start + 1
+def _is_wrong(table: dict[str, Any], key: str, value: object) -> bool:
+    try:
+        msgspec.convert({**table, key: [value]}, RecipeFile)
+    except msgspec.ValidationError as error:
+        return f"$.{key}[" in str(error)
+    return False

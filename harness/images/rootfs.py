@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import ImageError, InfraError
+from harness.host.building import BuildMode, build_mode
 from harness.host.tools import find_tool
 from harness.images.guestfiles import GuestFile, write_tar
 from harness.images.recipe import Recipe
@@ -77,25 +77,12 @@ def build_rootfs(
 
 
 def mode_words() -> list[str]:
-    """How mmdebstrap is started: root works in a mount namespace that ends with it, others in a user namespace.
-
-    Raises InfraError if this user may not have one.
-    """
-    if os.geteuid() == 0:
-        return ["unshare", "--mount", "--propagation=slave", str(find_tool("mmdebstrap")), "--mode=root"]
-    find_tool("newuidmap")
-    user = getpass.getuser()
-    for name in ("/etc/subuid", "/etc/subgid"):
-        try:
-            entries = Path(name).read_text("utf-8")
-        except OSError:
-            entries = ""
-        if not re.search(rf"^({re.escape(user)}|{os.getuid()}):", entries, re.MULTILINE):
-            raise InfraError(
-                f"{user} has no entry in {name}: mmdebstrap needs a range of ids to build as a normal user",
-                mend=f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}",
-            )
-    return ["mmdebstrap", "--mode=unshare"]
+    """How mmdebstrap is started. Raises InfraError or ToolMissing if this user cannot build."""
+    mode = build_mode()
+    if mode is BuildMode.ROOT:
+        # What it mounts below its folder ends with it, even if it is killed.
+        return ["unshare", "--mount", "--propagation=slave", str(find_tool("mmdebstrap")), f"--mode={mode}"]
+    return ["mmdebstrap", f"--mode={mode}"]
 
 
 def customize_scripts(recipe: Recipe) -> list[str]:
