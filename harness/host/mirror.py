@@ -12,8 +12,10 @@ from harness.host.tools import which
 MEND = "name a mirror of Debian: MIRROR=http://HOST/debian"
 #: releases that tell a Debian mirror apart from others when apt has not fetched its Release file yet
 DEBIAN_RELEASES = frozenset(
-    ("bullseye", "bookworm", "trixie", "forky", "duke", "sid")
-    + ("oldoldstable", "oldstable", "stable", "testing", "unstable")
+    (
+        *("bullseye", "bookworm", "trixie", "forky", "duke", "sid"),
+        *("oldoldstable", "oldstable", "stable", "testing", "unstable"),
+    )
 )
 FORMAT = "$(REPO_URI)|$(ORIGIN)|$(RELEASE)"
 APT_TIMEOUT_S = 20
