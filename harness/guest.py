@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 from pexpect.socket_pexpect import SocketSpawn
 
@@ -19,7 +17,7 @@ from harness.registry import lookup
 
 
 class Guest:
-    """One machine, up and ready, for the length of a `with` block or of a test."""
+    """One machine under the hands of a scenario; whoever made the machine closes it."""
 
     def __init__(self, machine: QemuMachine, cell: Cell, methods: Mapping[str, Method], seed: int) -> None:
         self.machine = machine
@@ -31,25 +29,14 @@ class Guest:
         #: every cycle so far, with its evidence
         self.cycles: list[CycleResult] = []
 
-    def __enter__(self) -> Self:
-        """Boot. Raises MachineError if the guest does not come up."""
-        try:
-            self.machine.power_on()
-            watched = watch(self.machine, Progress(None), self._deadlines)
-        except BaseException:
-            self.machine.close()
-            raise
+    def boot(self) -> None:
+        """Power on, and wait until the guest is ready. Raises MachineError if it does not come up."""
+        self.machine.power_on()
+        watched = watch(self.machine, Progress(None), self._deadlines)
         if watched.progress.ready is None:
             last = watched.progress.last
-            self.machine.close()
             raise MachineError(f"the guest did not come up; the last milestone was {last.value if last else 'none'}")
         self._running = Running.from_report(watched.progress.ready)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.machine.close()
 
     def run(self, script: str, timeout: float = 120.0) -> CommandReply:
         """Run a shell script as root; its exit status and output (64 KiB at most).

@@ -113,8 +113,9 @@ class Lab:
             images.create_overlay(self.image(cell.image), spec.root_disk)
             with spec.data_disk.open("wb") as disk:
                 os.truncate(disk.fileno(), DISK_MIB << 20)
-            if spec.ovmf_vars is not None:
-                shutil.copyfile(host.firmware_files(cell.firmware).vars, spec.ovmf_vars)
+            template = host.firmware_files(cell.firmware).vars
+            if spec.ovmf_vars is not None and template is not None:
+                shutil.copyfile(template, spec.ovmf_vars)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

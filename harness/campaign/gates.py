@@ -41,8 +41,8 @@ def judge_arm(method: str, cycles: Sequence[CycleEnd], budget: int) -> Gate:
     found = rate(len(failed), len(mine) - invalid)
     tally = f"{method}: {found.failed} of {found.n} cycles failed" + (f", {invalid} invalid" if invalid else "")
     figures: dict[str, float | int | str] = {"cycles": found.n, "failed": found.failed, "invalid": invalid}
-    if found.rate is not None:
-        figures |= {"failure_rate": found.rate, "ci_low": found.low, "ci_high": found.high}
+    shares = {"failure_rate": found.rate, "ci_low": found.low, "ci_high": found.high}
+    figures |= {name: share for name, share in shares.items() if share is not None}
     if found.failed > budget:
         listed = [_line(end) for end in failed[:MAX_LISTED]]
         if found.failed > MAX_LISTED:

@@ -1,0 +1,283 @@
+"""The pytest plugin: options, parametrization and fixtures. What they do lies in the rest of the harness.
+
+A test that asks for `soak`, `guest` or `cell` runs once for each cell of the matrix; with `method`, once for each
+arm of it. Dimension fixtures: `cell`, `method`, `device_set`. Life-cycle fixtures: `lab` (the host, made ready),
+`machine` (made, not powered on), `guest` (booted), `soak` (the cell's whole campaign).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.campaign.gates import Gate, GateStatus, judge_arm, judge_comparison
+from harness.campaign.session import RunSession
+from harness.clock import HostClock
+from harness.config import DIMENSIONS, SETTINGS, Settings, Sources, resolve
+from harness.config.cells import Known, expand
+from harness.config.matrix import read_matrix
+from harness.devices.base import DeviceSet
+from harness.errors import HarnessError, MachineError
+from harness.guest import Guest
+from harness.images import recipes
+from harness.lab import Lab, device_sets, methods
+from harness.model import Cell, CycleEnd
+from harness.qemu.machine import QemuMachine
+from harness.registry import lookup
+from harness.report import terminal
+from harness.report.model import Report
+from harness.report.summarise import summarise
+from harness.report.write import write_reports
+from harness.store import new_run_id, read_run
+
+#: how a skip begins that is a verdict of its own, neither pass nor fail
+UNDECIDED = "undecided: "
+INFRASTRUCTURE_STATUS = 3
+
+
+class Plugin:
+    """What one pytest process knows: its settings and its run. Registered per process as `kexec-harness-run`."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        #: what pytest-xdist's controller told this worker; empty in any other process
+        shared: dict[str, Any] = getattr(config, "workerinput", {})
+        self.is_worker = bool(shared)
+        clock = HostClock()
+        self.settings = _resolve(config, shared.get("kexec_seed"))
+        self.run = RunSession(self.settings, shared.get("kexec_run_id") or new_run_id(clock), clock, self.say)
+        self.infrastructure_failed = False
+        self._report: Report | None = None
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of this run. Raises ConfigError."""
+        settings = self.settings
+        known = Known(image=tuple(recipes(settings.images_dir)), device=tuple(device_sets()), methods=tuple(methods()))
+        found = expand(read_matrix(settings.matrix, folder=self._config.invocation_params.dir), settings, known)
+        for left in found.excluded:
+            self.say(f"left out: {left.cell.cell_id}: {left.reason} ({left.place})")
+        return found.cells
+
+    def say(self, line: str) -> None:
+        """A line of progress, past pytest's capturing; a CI system that waits for output sees one per cycle."""
+        capture = self._config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            print(line, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def plain_words(self) -> Iterator[None]:
+        """Errors of the harness as messages instead of tracebacks: a cell's own end it, all others the run."""
+        try:
+            yield
+        except MachineError as error:
+            self.infrastructure_failed = True
+            pytest.fail(str(error), pytrace=False)
+        except HarnessError as error:
+            pytest.exit(str(error), returncode=error.exit_code)
+
+    # ---- hooks ------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        if self.settings.matrix.is_file() or any(getattr(self.settings, name) for name in DIMENSIONS):
+            with _usage_errors():
+                self.cells  # noqa: B018  # a wrong name is said before anything is collected
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "cell" in metafunc.fixturenames:
+            metafunc.parametrize("cell", self.cells, ids=[cell.cell_id for cell in self.cells], scope="session")
+        if "method" in metafunc.fixturenames:
+            metafunc.parametrize("method", self.settings.methods)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """The items of a cell share its campaign, so that they must share a worker."""
+        for item in items:
+            cell = getattr(item, "callspec", None) and item.callspec.params.get("cell")  # type: ignore[attr-defined]
+            if isinstance(cell, Cell):
+                item.add_marker(pytest.mark.xdist_group(cell.cell_id))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["kexec_run_id"] = self.run.run_dir.name
+        node.workerinput["kexec_seed"] = self.settings.seed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self.infrastructure_failed and session.testsfailed == 0:
+            session.exitstatus = INFRASTRUCTURE_STATUS
+        if self.is_worker or not self.run.started:
+            return
+        try:
+            self.run.close(int(session.exitstatus or exitstatus))
+            self._report = summarise(*read_run(self.run.run_dir), margin=self.settings.margin)
+            write_reports(self._report, self.run.run_dir)
+        except HarnessError as error:
+            self.say(f"the reports could not be written: {error}")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._report is None:
+            return
+        width = shutil.get_terminal_size().columns
+        text = terminal.render(self._report, width, colour=terminalreporter.hasmarkup).decode("utf-8")
+        terminalreporter.section("reboots")
+        terminalreporter.write(text)
+        terminalreporter.write_line(f"results: {self.run.run_dir}")
+
+
+# ---- hooks of the module ---------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("kexec-harness", "reboots by kexec against cold ones, in virtual machines")
+    for setting in SETTINGS:
+        group.addoption(setting.option, dest=setting.key, default=None, help=setting.help)
+        ini_type: Any = setting.ini_type
+        parser.addini(setting.key, setting.help, type=ini_type, default=None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Iterator[Any]:
+    """Several jobs are pytest-xdist's workers, and a cell's items stay together on one of them."""
+    with _usage_errors():
+        jobs = _resolve(config).jobs
+    if jobs > 1 and config.getoption("numprocesses", None) is None:
+        config.option.numprocesses = jobs
+        config.option.dist = "loadgroup"
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    with _usage_errors():
+        plugin = Plugin(config)
+    config.pluginmanager.register(plugin, "kexec-harness-run")
+    config.stash[_PLUGIN] = plugin
+    _write_junit(config, plugin)
+
+
+def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
+    """`undecided` has a name of its own in every summary."""
+    if report.skipped and isinstance(report.longrepr, tuple) and report.longrepr[2].startswith(f"Skipped: {UNDECIDED}"):
+        return "undecided", "u", "UNDECIDED"
+    return None
+
+
+# ---- fixtures: dimensions ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def device_set(cell: Cell) -> DeviceSet:
+    """The devices under test in this cell."""
+    return lookup(device_sets(), cell.device_set, "device set")
+
+
+# ---- fixtures: life cycle ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> Lab:
+    """This host, made ready: QEMU, the accelerator, images."""
+    return pytestconfig.stash[_PLUGIN].run.lab
+
+
+@pytest.fixture
+def machine(lab: Lab, cell: Cell, pytestconfig: pytest.Config) -> Iterator[QemuMachine]:
+    """A machine of this cell on an untouched image, not powered on."""
+    with pytestconfig.stash[_PLUGIN].plain_words():
+        made = lab.make_machine(cell)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def guest(machine: QemuMachine, cell: Cell, pytestconfig: pytest.Config) -> Guest:
+    """A machine of this cell, booted and ready."""
+    plugin = pytestconfig.stash[_PLUGIN]
+    booted = Guest(machine, cell, methods(), plugin.settings.seed)
+    with plugin.plain_words():
+        booted.boot()
+    return booted
+
+
+@pytest.fixture(scope="session")
+def campaign_cycles(cell: Cell, pytestconfig: pytest.Config) -> Sequence[CycleEnd]:
+    """Every finished cycle of this cell's campaign, which runs when the first test asks for it."""
+    plugin = pytestconfig.stash[_PLUGIN]
+    with plugin.plain_words():
+        return plugin.run.run_cell(cell)
+
+
+class Soak:
+    """A cell's finished campaign, for the tests that judge it."""
+
+    def __init__(self, cycles: Sequence[CycleEnd], settings: Settings, record: Callable[[str, object], None]) -> None:
+        self.cycles = cycles
+        self._settings = settings
+        self._record = record
+
+    def judge_arm(self, method: str) -> None:
+        """Fail if more cycles of this arm failed than the budget allows."""
+        self._settle(judge_arm(method, self.cycles, self._settings.failure_budget))
+
+    def judge_comparison(self) -> None:
+        """Fail if kexec fails more often than cold; end as undecided if nobody can say."""
+        self._settle(judge_comparison(self._settings.methods, self.cycles, self._settings.margin))
+
+    def _settle(self, gate: Gate) -> None:
+        for name, value in gate.figures.items():
+            self._record(name, value)
+        if gate.status is GateStatus.FAILED:
+            pytest.fail(gate.message, pytrace=False)
+        if gate.status is GateStatus.UNDECIDED:
+            pytest.skip(UNDECIDED + gate.message.removeprefix(UNDECIDED))
+
+
+@pytest.fixture
+def soak(campaign_cycles: Sequence[CycleEnd], request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Soak:
+    """The cell's campaign, finished."""
+    properties = request.node.user_properties
+    return Soak(
+        campaign_cycles,
+        pytestconfig.stash[_PLUGIN].settings,
+        lambda name, value: properties.append((name, value)),
+    )
+
+
+# ---- the rest ---------------------------------------------------------------------------------------------------
+
+_PLUGIN = pytest.StashKey[Plugin]()
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _resolve(config: pytest.Config, seed: int | None = None) -> Settings:
+    sources = Sources(
+        command_line={setting.name: getattr(config.option, setting.key, None) for setting in SETTINGS},
+        environment=os.environ,
+        ini={setting.name: config.getini(setting.key) for setting in SETTINGS},
+        ini_file=config.inipath,
+        folder=Path(config.invocation_params.dir),
+    )
+    return resolve(sources) if seed is None else resolve(sources, draw_seed=lambda: seed)
+
+
+def _write_junit(config: pytest.Config, plugin: Plugin) -> None:
+    """pytest's own JUnit file goes into the run's folder, where results were asked for and no other was named."""
+    asked = plugin.settings.origins["results"] != "default"
+    if asked and not config.option.xmlpath and not config.option.collectonly and not plugin.is_worker:
+        config.option.xmlpath = str(plugin.run.run_dir / "junit.xml")
