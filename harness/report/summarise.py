@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from statistics import geometric_mean
 
 from harness.model import (
     SETUP,
@@ -146,9 +146,9 @@ def _ratio(ours: Sequence[CycleEnd], theirs: Sequence[CycleEnd], measure: str) -
 
 def _by_block(rows: Sequence[CycleEnd], measure: str) -> dict[int, float]:
     """Block -> the arm's time in it; the geometric mean if the block holds several. A time of 0 has no ratio."""
-    logs: dict[int, list[float]] = defaultdict(list)
+    times: dict[int, list[float]] = defaultdict(list)
     for row in rows:
         time = seconds(row, measure)
         if row.outcome is Outcome.PASS and time is not None and time > 0:
-            logs[row.block].append(math.log(time))
-    return {block: math.exp(sum(found) / len(found)) for block, found in logs.items()}
+            times[row.block].append(time)
+    return {block: found[0] if len(found) == 1 else geometric_mean(found) for block, found in times.items()}

@@ -83,7 +83,7 @@ def unseen(arm: ArmSummary) -> str | None:
     if arm.failed or bound is None:
         return None
     return (
-        f"{arm.method}: no failure in {arm.cycles} cycles; "
+        f"{arm.method}: no failure in {_count(arm.cycles, 'cycle')}; "
         f"a failure rate of up to {percent(bound)} % stays invisible (95 %)"
     )
 

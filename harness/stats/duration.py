@@ -88,7 +88,7 @@ def paired_ratio(pairs: Sequence[tuple[float, float]], level: float = LEVEL) -> 
     n = len(pairs)
     if n == 0:
         return Ratio(ratio=None, low=None, high=None, level=None, n_pairs=0)
-    logs = np.sort(np.array([math.log(first) - math.log(second) for first, second in pairs]))
+    logs = np.sort(np.array([math.log(first / second) for first, second in pairs]))
     estimate = math.exp(pseudo_median(logs))
     if n == 1:
         return Ratio(ratio=estimate, low=None, high=None, level=None, n_pairs=1)
