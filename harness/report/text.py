@@ -19,8 +19,10 @@ def visible(text: str, limit: int = MAX_TEXT) -> str:
 
     That covers control characters, terminal escapes, newlines, invisible and direction-changing characters.
     """
-    escaped = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:limit])
-    return escaped if len(text) <= limit else f"{escaped} ..."
+    shown = text[:limit]
+    if not shown.isprintable():
+        shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in shown)
+    return shown if len(text) <= limit else f"{shown} ..."
 
 
 def percent(share: float) -> str:
