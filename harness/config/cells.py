@@ -75,6 +75,13 @@ def every_cell(matrix: Matrix, known: Known) -> Expansion:
     return _without_excluded(matrix, list(cells))
 
 
+def selections_with(matrix: Matrix, cell: Cell) -> list[str]:
+    """Names of the selections that run `cell`."""
+    if _without_excluded(matrix, [cell]).excluded:
+        return []
+    return [name for name, row in matrix.select.items() if cell in _cells(matrix, row.named())]
+
+
 def check_names(matrix: Matrix, settings: Settings, known: Known) -> None:
     """Raises ConfigError, with its place, for the first name that does not exist."""
     for name in settings.methods:
