@@ -16,6 +16,7 @@ from harness.errors import ImageError
 from harness.images.recipe import Recipe
 from harness.images.rootfs import EPOCH
 from harness.images.run import run
+from harness.images.timestamps import settle_times
 
 MIB = 1 << 20
 SECTOR = 512
@@ -66,6 +67,7 @@ def _make_root(recipe: Recipe, folder: Path, disk: Path, log: Path) -> None:
     # Times of creation: SOURCE_DATE_EPOCH from e2fsprogs 1.47.1 on, E2FSPROGS_FAKE_TIME before.
     env = {"SOURCE_DATE_EPOCH": str(EPOCH), "E2FSPROGS_FAKE_TIME": str(EPOCH)}
     run([*pretend, "sh", str(ASSEMBLE), *words], log=log, env=env)
+    settle_times(f"{disk}?offset={ROOT_START_MIB * MIB}", EPOCH, folder / "debugfs.commands", {**os.environ, **env})
 
 
 def _partition(recipe: Recipe, disk: Path, log: Path) -> None:
