@@ -78,6 +78,14 @@ class Matrix(Struct, frozen=True, kw_only=True):
         yield from ((("select", name), row) for name, row in self.select.items())
 
 
+TOML_WORDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
 TABLES = ("defaults", "axes", "include", "exclude", "select")
 
 
@@ -155,4 +163,10 @@ class _Reader(Struct, frozen=True):
         if key := re.search(r"missing required field `(.*)`", problem):
             return self.error((*path, key[1]), "is missing", mend=f"add {key[1]} to this table")
         mend = "give a name in quotes, or a list of them in brackets" if inner else None
-        return self.error((*path, *inner), problem.replace("`", "").lower(), mend)
+        return self.error((*path, *inner), _in_words(problem), mend)
+
+
+def _in_words(problem: str) -> str:
+    """msgspec's "Expected `str | array | null`, got `int`" in words of TOML, which has no null."""
+    words = problem[:1].lower() + problem[1:].replace(" | null", "").replace(" | ", " or ").replace("`", "")
+    return re.sub(r"\b(str|int|float|bool|array|object)\b", lambda found: TOML_WORDS[found[1]], words)

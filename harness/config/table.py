@@ -25,7 +25,7 @@ class Kind(StrEnum):
     WHOLE = "a whole number"
     NUMBER = "a number"
     CHOICE = "one word"
-    LIST = "names"
+    LIST = "a list of names"
     PATH = "a path"
 
 
