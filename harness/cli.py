@@ -22,10 +22,9 @@ from harness.config import SETTINGS, Known, Settings, Sources, every_cell, expan
 from harness.config.table import DIMENSIONS
 from harness.errors import ConfigError, HarnessError, StoreError
 from harness.images.probe_kit import ensure_probe_kit
-from harness.lab import device_sets, methods
+from harness.lab import DirectBoot, device_sets, machine_spec, methods
 from harness.model import Accel, Cell, Firmware, Loader, RunInfo
 from harness.qemu.argv import MachineSpec, build, flatten, to_text
-from harness.registry import lookup
 from harness.report import terminal
 from harness.report.summarise import summarise
 from harness.report.write import write_reports
@@ -238,21 +237,16 @@ def cell_object(cell: Cell) -> dict[str, Any]:
 def example_spec(cell: Cell, settings: Settings) -> MachineSpec:
     """What a machine of this cell is made of, with example paths: nothing of this host is looked at."""
     folder = Path("/run/kexec-harness")
-    ovmf, direct = cell.firmware is Firmware.OVMF, cell.loader is Loader.DIRECT
-    return MachineSpec(
-        cell=cell,
-        accel=Accel.KVM if settings.accel == "kvm" else Accel.TCG,
-        memory_mib=settings.memory,
-        cpus=settings.smp,
+    command_line = images.load_recipe(settings.images_dir, cell.image).command_line
+    return machine_spec(
+        cell,
+        settings,
         folder=folder,
-        root_disk=folder / "root.qcow2",
-        data_disk=folder / "data.raw",
-        device_set=lookup(device_sets(), cell.device_set, "device set"),
-        ovmf_code=Path("/usr/share/OVMF/OVMF_CODE.fd") if ovmf else None,
-        ovmf_vars=folder / "ovmf-vars.fd" if ovmf else None,
-        kernel=folder / "vmlinuz" if direct else None,
-        initrd=folder / "initrd.img" if direct else None,
-        cmdline=images.load_recipe(settings.images_dir, cell.image).command_line if direct else None,
+        accel=Accel.KVM if settings.accel == "kvm" else Accel.TCG,
+        ovmf_code=Path("/usr/share/OVMF/OVMF_CODE.fd") if cell.firmware is Firmware.OVMF else None,
+        direct_boot=DirectBoot(folder / "vmlinuz", folder / "initrd.img", command_line)
+        if cell.loader is Loader.DIRECT
+        else None,
     )
 
 

@@ -9,6 +9,7 @@ from pexpect.socket_pexpect import SocketSpawn
 from harness.campaign.plan import nonce_of
 from harness.classify.milestones import Progress
 from harness.cycle import CycleResult, Deadlines, Running, run_cycle, watch
+from harness.devices.base import DeviceSet
 from harness.errors import MachineError
 from harness.model import Cell, CommandReply, Verdict
 from harness.qemu.machine import QemuMachine
@@ -19,9 +20,12 @@ from harness.registry import lookup
 class Guest:
     """One machine under the hands of a scenario; whoever made the machine closes it."""
 
-    def __init__(self, machine: QemuMachine, cell: Cell, methods: Mapping[str, Method], seed: int) -> None:
+    def __init__(
+        self, machine: QemuMachine, cell: Cell, device_set: DeviceSet, methods: Mapping[str, Method], seed: int
+    ) -> None:
         self.machine = machine
         self.cell = cell
+        self._device_set = device_set
         self._methods = methods
         self._seed = seed
         self._deadlines = Deadlines()
@@ -63,7 +67,7 @@ class Guest:
             self.machine,
             self.cell,
             lookup(self._methods, method, "method"),
-            self.machine.spec.device_set,
+            self._device_set,
             nonce=nonce_of(self._seed, self.cell.cell_id, len(self.cycles)),
             before=self._up(),
             deadlines=self._deadlines,

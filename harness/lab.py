@@ -8,21 +8,24 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from msgspec import Struct
+
 from harness import devices, host, images, reboot
 from harness.clock import Clock
 from harness.config import Settings
-from harness.devices.base import DISK_MIB, DeviceSet
+from harness.devices.base import DISK_MIB, DeviceSet, Resources
 from harness.errors import ConfigError, InfraError, NoSpace
 from harness.images.probe_kit import ensure_probe_kit
-from harness.model import Cell, Firmware, Loader
+from harness.model import Accel, Cell, Loader
 from harness.qemu.arch import ARCHITECTURES
-from harness.qemu.argv import MachineSpec, build, flatten
+from harness.qemu.argv import ECHO, MachineSpec, build, flatten, no_commas
 from harness.qemu.machine import QemuMachine, private_folder
 from harness.reboot.base import Method
-from harness.registry import collect, lookup, members
+from harness.registry import collect, lookup, members, unknown
 
 #: room for one machine's overlay in the folder for temporary files
 MIN_OVERLAY_BYTES = 1 << 30
+DATA_DISK = "data.raw"
 
 
 def device_sets() -> dict[str, DeviceSet]:
@@ -33,6 +36,44 @@ def device_sets() -> dict[str, DeviceSet]:
 def methods() -> dict[str, Method]:
     """Every reboot method by name."""
     return {name: module.METHOD for name, module in members(reboot).items()}
+
+
+class DirectBoot(Struct, frozen=True):
+    """What QEMU's `-kernel` starts."""
+
+    kernel: Path
+    initrd: Path
+    cmdline: str
+
+
+def machine_spec(
+    cell: Cell,
+    settings: Settings,
+    *,
+    folder: Path,
+    accel: Accel,
+    ovmf_code: Path | None = None,
+    direct_boot: DirectBoot | None = None,
+) -> MachineSpec:
+    """What a machine of this cell is made of; pure. Raises ConfigError for a machine type or device set unknown."""
+    arch = ARCHITECTURES[cell.arch]
+    if cell.machine not in arch.machines:
+        raise ConfigError(unknown(cell.machine, "machine type", arch.machines), key="machine")
+    resources = Resources(echo_chardev=ECHO, data_disk=Path(no_commas(str(folder / DATA_DISK))))
+    return MachineSpec(
+        cell=cell,
+        accel=accel,
+        memory_mib=settings.memory,
+        cpus=settings.smp,
+        folder=folder,
+        root_disk=folder / "root.qcow2",
+        device_options=tuple(lookup(device_sets(), cell.device_set, "device set").options(resources)),
+        ovmf_code=ovmf_code,
+        ovmf_vars=folder / "ovmf-vars.fd" if ovmf_code else None,
+        kernel=direct_boot.kernel if direct_boot else None,
+        initrd=direct_boot.initrd if direct_boot else None,
+        cmdline=direct_boot.cmdline if direct_boot else None,
+    )
 
 
 class Lab:
@@ -47,7 +88,7 @@ class Lab:
     @cached_property
     def qemu(self) -> host.QemuBinary:
         """The QEMU that runs every machine. Raises ToolMissing."""
-        return host.find_qemu(ARCHITECTURES["x86_64"].qemu)
+        return host.find_qemu("x86_64")
 
     @cached_property
     def accel(self) -> host.AccelChoice:
@@ -74,27 +115,15 @@ class Lab:
 
     def spec(self, cell: Cell, folder: Path) -> MachineSpec:
         """What a machine of this cell is made of; nothing is created. Raises ConfigError or InfraError."""
-        arch = ARCHITECTURES[cell.arch]
-        if cell.machine not in arch.machines:
-            known = ", ".join(arch.machines)
-            raise ConfigError(f"machine type '{cell.machine}' is not supported; known: {known}", key="machine")
         image = self.image(cell.image)
-        ovmf = host.firmware_files(cell.firmware) if cell.firmware is Firmware.OVMF else None
-        direct = cell.loader is Loader.DIRECT
-        return MachineSpec(
-            cell=cell,
-            accel=self.accel.accel,
-            memory_mib=self._settings.memory,
-            cpus=self._settings.smp,
+        boot = DirectBoot(image.kernel, image.initrd, image.cmdline) if cell.loader is Loader.DIRECT else None
+        return machine_spec(
+            cell,
+            self._settings,
             folder=folder,
-            root_disk=folder / "root.qcow2",
-            data_disk=folder / "data.raw",
-            device_set=lookup(device_sets(), cell.device_set, "device set"),
-            ovmf_code=ovmf.code if ovmf else None,
-            ovmf_vars=folder / "ovmf-vars.fd" if ovmf else None,
-            kernel=image.kernel if direct else None,
-            initrd=image.initrd if direct else None,
-            cmdline=image.cmdline if direct else None,
+            accel=self.accel.accel,
+            ovmf_code=host.firmware_files(cell.firmware).code,
+            direct_boot=boot,
         )
 
     def command_line(self, cell: Cell) -> list[str]:
@@ -111,7 +140,7 @@ class Lab:
             _check_space(folder)
             spec = self.spec(cell, folder)
             images.create_overlay(self.image(cell.image), spec.root_disk)
-            with spec.data_disk.open("wb") as disk:
+            with (folder / DATA_DISK).open("wb") as disk:
                 os.truncate(disk.fileno(), DISK_MIB << 20)
             template = host.firmware_files(cell.firmware).vars
             if spec.ovmf_vars is not None and template is not None:

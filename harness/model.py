@@ -108,6 +108,10 @@ class Cell(Struct, frozen=True, kw_only=True):
 DEFAULT_DIMENSIONS = {"loader": Loader.GRUB, "kernel": "default", "machine": "q35", "arch": "x86_64"}
 
 
+#: one QEMU option with its value ("" for an option that takes none)
+Option = tuple[str, str]
+
+
 # ---- what is seen of a machine: one event for each thing that arrives, stamped on arrival ------------------
 
 

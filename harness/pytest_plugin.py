@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from harness.store import new_run_id, read_run
 #: how a skip begins that is a verdict of its own, neither pass nor fail
 UNDECIDED = "undecided: "
 INFRASTRUCTURE_STATUS = 3
+JUNIT = "junit.xml"
 
 
 class Plugin:
@@ -164,6 +165,16 @@ def pytest_configure(config: pytest.Config) -> None:
     _write_junit(config, plugin)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A run that recorded nothing leaves nothing behind."""
+    plugin = config.stash.get(_PLUGIN, None)
+    if plugin is not None and not plugin.is_worker and not plugin.run.started:
+        (plugin.run.run_dir / JUNIT).unlink(missing_ok=True)
+        with suppress(OSError):
+            plugin.run.run_dir.rmdir()
+
+
 def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
     """`undecided` has a name of its own in every summary."""
     if report.skipped and isinstance(report.longrepr, tuple) and report.longrepr[2].startswith(f"Skipped: {UNDECIDED}"):
@@ -199,10 +210,10 @@ def machine(lab: Lab, cell: Cell, pytestconfig: pytest.Config) -> Iterator[QemuM
 
 
 @pytest.fixture
-def guest(machine: QemuMachine, cell: Cell, pytestconfig: pytest.Config) -> Guest:
+def guest(machine: QemuMachine, cell: Cell, device_set: DeviceSet, pytestconfig: pytest.Config) -> Guest:
     """A machine of this cell, booted and ready."""
     plugin = pytestconfig.stash[_PLUGIN]
-    booted = Guest(machine, cell, methods(), plugin.settings.seed)
+    booted = Guest(machine, cell, device_set, methods(), plugin.settings.seed)
     with plugin.plain_words():
         booted.boot()
     return booted
@@ -280,4 +291,4 @@ def _write_junit(config: pytest.Config, plugin: Plugin) -> None:
     """pytest's own JUnit file goes into the run's folder, where results were asked for and no other was named."""
     asked = plugin.settings.origins["results"] != "default"
     if asked and not config.option.xmlpath and not config.option.collectonly and not plugin.is_worker:
-        config.option.xmlpath = str(plugin.run.run_dir / "junit.xml")
+        config.option.xmlpath = str(plugin.run.run_dir / JUNIT)

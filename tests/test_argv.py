@@ -8,8 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from harness.lab import device_sets
+from harness.config import Sources, resolve
+from harness.lab import DirectBoot, device_sets, machine_spec
 from harness.model import Accel, Cell, Firmware, Loader
 from harness.qemu.argv import MachineSpec, build, flatten, to_text
 
@@ -18,22 +20,14 @@ GOLDEN = Path(__file__).parent / "testdata" / "argv"
 
 def spec(device: str, *, accel: Accel = Accel.TCG, **cell: object) -> MachineSpec:
     chosen = Cell(image="debian-13", device_set=device, **cell)
-    ovmf = chosen.firmware is Firmware.OVMF
-    direct = chosen.loader is Loader.DIRECT
-    return MachineSpec(
-        cell=chosen,
-        accel=accel,
-        memory_mib=1024,
-        cpus=2,
+    direct = DirectBoot(Path("/cache/vmlinuz"), Path("/cache/initrd.img"), "root=LABEL=kexec-root ro")
+    return machine_spec(
+        chosen,
+        resolve(Sources(folder=Path("/"))),
         folder=Path("/run/m"),
-        root_disk=Path("/run/m/root.qcow2"),
-        data_disk=Path("/run/m/data.raw"),
-        device_set=device_sets()[device],
-        ovmf_code=Path("/fw/OVMF_CODE.fd") if ovmf else None,
-        ovmf_vars=Path("/run/m/ovmf-vars.fd") if ovmf else None,
-        kernel=Path("/cache/vmlinuz") if direct else None,
-        initrd=Path("/cache/initrd.img") if direct else None,
-        cmdline="root=LABEL=kexec-root ro console=ttyS0,115200" if direct else None,
+        accel=accel,
+        ovmf_code=Path("/fw/OVMF_CODE.fd") if chosen.firmware is Firmware.OVMF else None,
+        direct_boot=direct if chosen.loader is Loader.DIRECT else None,
     )
 
 
@@ -55,8 +49,7 @@ def test_every_golden_file_has_its_device_set_or_case():
 
 
 def test_a_comma_in_a_path_is_written_twice():
-    odd = spec("nvme")
-    odd = MachineSpec(**{**{f: getattr(odd, f) for f in odd.__struct_fields__}, "root_disk": Path("/a,b/root.qcow2")})
+    odd = structs.replace(spec("nvme"), root_disk=Path("/a,b/root.qcow2"))
     assert "if=none,id=root0,format=qcow2,file=/a,,b/root.qcow2,cache=unsafe" in flatten(build(odd))
 
 

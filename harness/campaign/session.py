@@ -17,7 +17,7 @@ from harness.config import Settings
 from harness.lab import Lab, device_sets, methods
 from harness.model import Cell, CycleEnd, RunInfo
 from harness.registry import lookup
-from harness.store import RECORDS, CellStore, create_run, read_records, update_run
+from harness.store import RECORDS, RUN_FILE, CellStore, create_run, read_records, update_run
 
 
 class RunSession:
@@ -33,7 +33,7 @@ class RunSession:
     @property
     def started(self) -> bool:
         """Whether anything has been recorded yet."""
-        return self.run_dir.is_dir()
+        return (self.run_dir / RUN_FILE).exists()
 
     def run_cell(self, cell: Cell) -> list[CycleEnd]:
         """Run a cell's campaign and give its finished cycles.

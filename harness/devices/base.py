@@ -9,10 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from harness.model import DeviceFinding
-
-#: one QEMU option with its value, as they stand on one line of a golden file
-Option = tuple[str, str]
+from harness.model import DeviceFinding, Option
 
 #: where guests find the harness's echo service, by user-mode networking's guest forwarding
 ECHO_ADDRESS = "10.0.2.100"

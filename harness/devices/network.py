@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.devices.base import ECHO_ADDRESS, ECHO_PORT, DeviceSet, Option, Resources
+from harness.devices.base import ECHO_ADDRESS, ECHO_PORT, DeviceSet, Resources
+from harness.model import Option
 
 
 def _card(model: str) -> list[Option]:

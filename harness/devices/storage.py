@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.devices.base import DISK_SERIAL, DeviceSet, Option, Resources
+from harness.devices.base import DISK_SERIAL, DeviceSet, Resources
+from harness.model import Option
 
 
 def _drive(resources: Resources) -> Option:

@@ -11,14 +11,10 @@ class Architecture(Struct, frozen=True, kw_only=True):
     """One row of the table. Names are QEMU's."""
 
     name: str
-    qemu: str
     machines: tuple[str, ...]
     cpu: dict[Accel, str]
     #: I/O port where firmware prints its debug output; None if the machine has no such port
     debug_port: int | None
-    #: value of /proc/sys/kernel/bootloader_type after a kexec (kexec-tools and kexec_file_load both give type
-    #: 0xd, version 0, hence 0xd0; Linux Documentation/arch/x86/boot.rst, "type_of_loader"); None without one
-    kexec_bootloader_type: int | None
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -26,11 +22,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     for row in (
         Architecture(
             name="x86_64",
-            qemu="qemu-system-x86_64",
             machines=("q35", "pc"),
             cpu={Accel.KVM: "host", Accel.TCG: "max"},
             debug_port=0x402,
-            kexec_bootloader_type=0xD0,
         ),
     )
 }

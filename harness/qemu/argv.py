@@ -6,17 +6,18 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from harness.devices.base import DeviceSet, Option, Resources
-from harness.model import Accel, Cell, Firmware, Loader
+from harness.model import Accel, Cell, Firmware, Loader, Option
 from harness.qemu.arch import ARCHITECTURES
 
+#: id of the chardev that echoes what the guest sends, for device sets
+ECHO = "echo"
 #: channel -> file name of its socket below the machine's private folder; QEMU connects, the harness listens
 SOCKETS = {
     "qmp": "qmp.sock",
     "console": "console.sock",
     "agent": "agent.sock",
     "firmware": "fw.sock",
-    "echo": "echo.sock",
+    ECHO: "echo.sock",
 }
 
 # Neither fork nor exec, no new privileges, no obsolete system calls, no changes of scheduling.
@@ -34,8 +35,8 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     folder: Path
     #: root disk, a qcow2 overlay
     root_disk: Path
-    data_disk: Path
-    device_set: DeviceSet
+    #: the devices under test, as their set gives them
+    device_options: tuple[Option, ...]
     #: OVMF's code and this machine's own copy of its variables; None under SeaBIOS
     ovmf_code: Path | None = None
     ovmf_vars: Path | None = None
@@ -48,7 +49,7 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
 def build(spec: MachineSpec) -> list[Option]:
     """The options after QEMU's name, each with its value ("" for an option that takes none)."""
     return [
-        ("-name", f"kexec-harness-{_no_commas(spec.cell.cell_id)}"),
+        ("-name", f"kexec-harness-{no_commas(spec.cell.cell_id)}"),
         ("-nodefaults", ""),
         ("-no-user-config", ""),
         ("-sandbox", SANDBOX),
@@ -59,9 +60,9 @@ def build(spec: MachineSpec) -> list[Option]:
         *_channels(spec),
         *_firmware(spec),
         *_kernel(spec),
-        ("-drive", f"if=none,id=root0,format=qcow2,file={_no_commas(str(spec.root_disk))},cache=unsafe"),
+        ("-drive", f"if=none,id=root0,format=qcow2,file={no_commas(str(spec.root_disk))},cache=unsafe"),
         ("-device", "virtio-blk-pci,drive=root0,bootindex=1"),
-        *spec.device_set.options(Resources(echo_chardev="echo", data_disk=Path(_no_commas(str(spec.data_disk))))),
+        *spec.device_options,
     ]
 
 
@@ -75,8 +76,8 @@ def to_text(options: list[Option]) -> str:
     return "".join(f"{option} {value}".rstrip() + "\n" for option, value in options)
 
 
-def _no_commas(value: str) -> str:
-    # QEMU's option syntax: a comma within a value is written twice.
+def no_commas(value: str) -> str:
+    """A value as QEMU's option syntax wants it: a comma within it is written twice."""
     return value.replace(",", ",,")
 
 
@@ -95,7 +96,7 @@ def _board(spec: MachineSpec) -> list[Option]:
 
 def _channels(spec: MachineSpec) -> list[Option]:
     options = [
-        ("-chardev", f"socket,id={name},path={_no_commas(str(spec.folder / file))}") for name, file in SOCKETS.items()
+        ("-chardev", f"socket,id={name},path={no_commas(str(spec.folder / file))}") for name, file in SOCKETS.items()
     ]
     options += [
         ("-mon", "chardev=qmp,mode=control"),
@@ -111,7 +112,7 @@ def _channels(spec: MachineSpec) -> list[Option]:
 def _firmware(spec: MachineSpec) -> list[Option]:
     if spec.cell.firmware is not Firmware.OVMF:
         return []
-    code, variables = _no_commas(str(spec.ovmf_code)), _no_commas(str(spec.ovmf_vars))
+    code, variables = no_commas(str(spec.ovmf_code)), no_commas(str(spec.ovmf_vars))
     return [
         ("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
         ("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
@@ -122,7 +123,7 @@ def _kernel(spec: MachineSpec) -> list[Option]:
     if spec.cell.loader is not Loader.DIRECT:
         return []
     return [
-        ("-kernel", _no_commas(str(spec.kernel))),
-        ("-initrd", _no_commas(str(spec.initrd))),
+        ("-kernel", no_commas(str(spec.kernel))),
+        ("-initrd", no_commas(str(spec.initrd))),
         ("-append", spec.cmdline or ""),
     ]

@@ -24,7 +24,10 @@ SCRIPT_TIMEOUT_S = 120.0
 class Machine(Protocol):
     """What a cycle needs of a machine; `QemuMachine` and `ReplayMachine` give it."""
 
-    clock: Clock
+    @property
+    def clock(self) -> Clock:
+        """The clock that stamps this machine's events."""
+        ...
 
     def power_on(self) -> None:
         """Start the guest through its firmware. Raises MachineError if that cannot be done."""

@@ -149,9 +149,7 @@ class Watcher:
         self._loop.add_reader(process.pidfd, exited.set)
         accepting = asyncio.create_task(self._accept_all())
         ending = asyncio.create_task(exited.wait())
-        await asyncio.wait(
-            {accepting, ending}, timeout=CONNECT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait({accepting, ending}, timeout=CONNECT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         if not accepting.done():
             accepting.cancel()
             ending.cancel()
