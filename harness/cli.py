@@ -25,6 +25,7 @@ from harness.images.probe_kit import ensure_probe_kit
 from harness.lab import DirectBoot, device_sets, machine_spec, methods
 from harness.model import Accel, Cell, Firmware, Loader, RunInfo
 from harness.qemu.argv import MachineSpec, build, flatten, to_text
+from harness.registry import lookup
 from harness.report import terminal
 from harness.report.summarise import summarise
 from harness.report.write import write_reports

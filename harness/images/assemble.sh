@@ -13,6 +13,9 @@ rm rootfs.tar
 # Once more: mmdebstrap has emptied or replaced some of them (machine-id, resolv.conf).
 tar -x -f guest.tar -C root --numeric-owner
 
+# fakeroot makes a file readable for its real owner when chmod is called, but tar has created it without.
+find root -type f ! -perm -u=r -exec sh -c 'for file; do chmod --reference="$file" "$file"; done' sh {} +
+
 kernel=$(readlink -f root/vmlinuz)
 initrd=$(readlink -f root/initrd.img)
 printf '%s\n' "${kernel##*/vmlinuz-}" >release
