@@ -1,18 +1,16 @@
-"""A booted guest for scenarios: run scripts, type on its console, reboot it and get a judged cycle."""
+"""A guest for scenarios: boot it, run scripts in it, reboot it and get a judged cycle."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from pexpect.socket_pexpect import SocketSpawn
 
 from harness.campaign.plan import nonce_of
 from harness.classify.milestones import Progress
 from harness.cycle import CycleResult, Deadlines, Running, run_cycle, watch
 from harness.devices.base import DeviceSet
 from harness.errors import MachineError
-from harness.model import Cell, CommandReply, Verdict
-from harness.qemu.machine import QemuMachine
+from harness.model import Cell, CommandReply, Event, Verdict
+from harness.qemu.machine import Machine
 from harness.reboot.base import Method
 from harness.registry import lookup
 
@@ -21,7 +19,7 @@ class Guest:
     """One machine under the hands of a scenario; whoever made the machine closes it."""
 
     def __init__(
-        self, machine: QemuMachine, cell: Cell, device_set: DeviceSet, methods: Mapping[str, Method], seed: int
+        self, machine: Machine, cell: Cell, device_set: DeviceSet, methods: Mapping[str, Method], seed: int
     ) -> None:
         self.machine = machine
         self.cell = cell
@@ -30,6 +28,8 @@ class Guest:
         self._seed = seed
         self._deadlines = Deadlines()
         self._running: Running | None = None
+        #: every event since power-on, as far as it has been taken
+        self.events: list[Event] = []
         #: every cycle so far, with its evidence
         self.cycles: list[CycleResult] = []
 
@@ -37,6 +37,7 @@ class Guest:
         """Power on, and wait until the guest is ready. Raises MachineError if it does not come up."""
         self.machine.power_on()
         watched = watch(self.machine, Progress(None), self._deadlines)
+        self.events += watched.events
         if watched.progress.ready is None:
             last = watched.progress.last
             raise MachineError(f"the guest did not come up; the last milestone was {last.value if last else 'none'}")
@@ -48,10 +49,6 @@ class Guest:
         Raises MachineError if the guest does not answer within `timeout` seconds.
         """
         return self.machine.run(script, purpose="scenario", timeout=timeout)
-
-    def console(self) -> SocketSpawn:
-        """The serial console from now on, as a pexpect spawn."""
-        return self.machine.console()
 
     @property
     def boot_id(self) -> str:
@@ -73,6 +70,7 @@ class Guest:
             deadlines=self._deadlines,
         )
         self.cycles.append(cycle)
+        self.events += cycle.events
         self._running = cycle.running
         return cycle.judgement.verdict
 

@@ -234,7 +234,10 @@ def test_errors_name_the_line_of_pytests_configuration(tmp_path, project, name, 
         ),
         (
             "[defaults]\nmethods = ['kexec', 3]\n",
-            "m.toml:2: defaults.methods: ['kexec', 3] is not a list of names\n  give a list of names, for example METHODS=kexec,cold",
+            (
+                "m.toml:2: defaults.methods: ['kexec', 3] is not a list of names"
+                "\n  give a list of names, for example METHODS=kexec,cold"
+            ),
         ),
         (
             "[defaults]\ndevice = 'nvme'\n",

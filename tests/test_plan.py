@@ -36,8 +36,8 @@ def test_the_same_seed_gives_the_same_order_and_another_does_not():
 
 
 def test_the_plan_of_a_seed_does_not_change_between_releases():
-    assert names(seed=1, blocks=4) == ["kexec", "cold", "cold", "kexec", "kexec", "cold", "cold", "kexec"]
-    assert nonce_of(1, "cell", 0) == "5e3f1f0b7f3d0f7e"
+    assert names(seed=1, blocks=4) == ["kexec", "cold", "cold", "kexec", "cold", "kexec", "kexec", "cold"]
+    assert nonce_of(1, "cell", 0) == "49a1d643521fd5c6"
 
 
 def test_nonces_differ_from_cycle_to_cycle():

@@ -7,8 +7,9 @@
 | bootloader-type | the new kernel's | the boot loader's type is kexec's | it is any other |
 | command-line | the new kernel's | it carries this cycle's nonce | it carries none |
 
-Two channels must agree, QEMU's own among them, and none may contradict. A channel that cannot tell (a firmware
-that never prints, an architecture without the number) abstains.
+At least one channel outside the guest and one of the new kernel must agree, and none may contradict: that nothing
+was seen to reset is no proof while the kernel keeps silent, and a kernel alone may lie. A channel that cannot tell
+(a firmware that never prints, an architecture without the number) abstains.
 """
 
 from __future__ import annotations
@@ -21,24 +22,21 @@ from harness.model import BootPath, Expectation, Firmware, Proof
 KEXEC_BOOTLOADER_TYPE = {"x86_64": 0xD0}
 #: firmware that reports on the debug port: SeaBIOS always does, release builds of OVMF never do
 TALKATIVE_FIRMWARE = {Firmware.SEABIOS}
-NEEDED = 2
 
 
 def prove(progress: Progress, expectation: Expectation) -> tuple[BootPath, tuple[Proof, ...]]:
     """The path as far as it is proven, and what each channel said."""
     if progress.ready is None:
         return BootPath.NONE, (_qmp_reset(progress),)
-    proofs = (
-        _qmp_reset(progress),
-        _firmware_output(progress, expectation.firmware),
-        _bootloader_type(progress, expectation.arch),
-        _command_line(progress, expectation.nonce),
-    )
-    said = [proof.path for proof in proofs if proof.path is not None]
-    first = said[0]
-    if any(path is not first for path in said):
+    outside = (_qmp_reset(progress), _firmware_output(progress, expectation.firmware))
+    kernels = (_bootloader_type(progress, expectation.arch), _command_line(progress, expectation.nonce))
+    proofs = outside + kernels
+    paths = {proof.path for proof in proofs if proof.path is not None}
+    if len(paths) > 1:
         return BootPath.CONFLICT, proofs
-    return (first if len(said) >= NEEDED else BootPath.NONE), proofs
+    if all(proof.path is None for proof in kernels):
+        return BootPath.NONE, proofs
+    return paths.pop(), proofs
 
 
 def _qmp_reset(progress: Progress) -> Proof:

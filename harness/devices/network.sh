@@ -3,6 +3,7 @@
 PAYLOAD_BYTES=1048576
 ADDRESS_WAIT=30
 ECHO_WAIT=30
+ECHO_FILE=/run/kexec-harness-echo
 
 interface_of_driver() {
     for path in /sys/class/net/*; do
@@ -32,22 +33,20 @@ wait_for_address() {
 
 # The nonce goes into every line, so that an echo of an earlier boot's bytes is not taken for this one's.
 payload() {
-    yes "$NONCE" | head -c "$PAYLOAD_BYTES"
+    yes "$NONCE" 2>/dev/null | head -c "$PAYLOAD_BYTES"
 }
 
 # busybox nc does not end by itself once everything has come back: the echo service never closes.
-echoed() {
-    back=/run/kexec-harness-echo
-    payload | busybox nc "$ECHO_ADDRESS" "$ECHO_PORT" >"$back" &
+echo_payload() {
+    : >"$ECHO_FILE"
+    payload | busybox nc "$ECHO_ADDRESS" "$ECHO_PORT" >"$ECHO_FILE" &
     client=$!
     tries=$((ECHO_WAIT * 10))
-    while [ "$(wc -c <"$back")" -lt "$PAYLOAD_BYTES" ] && [ "$tries" -gt 0 ]; do
+    while [ "$(wc -c <"$ECHO_FILE")" -lt "$PAYLOAD_BYTES" ] && [ "$tries" -gt 0 ]; do
         sleep 0.1
         tries=$((tries - 1))
     done
     kill "$client" 2>/dev/null
-    cat "$back"
-    rm -f "$back"
 }
 
 check_network() {
@@ -62,13 +61,16 @@ check_network() {
         return
     fi
     echo "ok address $interface has $address"
-    sent=$(payload | sha256sum)
-    received=$(echoed | sha256sum)
-    if [ "$sent" = "$received" ]; then
+    echo_payload
+    back=$(wc -c <"$ECHO_FILE")
+    if [ "$back" -ne "$PAYLOAD_BYTES" ]; then
+        echo "fail traffic $PAYLOAD_BYTES bytes sent to the host, $back came back within $ECHO_WAIT s"
+    elif [ "$(payload | sha256sum)" = "$(sha256sum <"$ECHO_FILE")" ]; then
         echo "ok traffic $PAYLOAD_BYTES bytes to the host and back"
     else
-        echo "fail traffic $PAYLOAD_BYTES bytes sent, and something else came back"
+        echo "fail traffic $PAYLOAD_BYTES bytes sent to the host, and others came back"
     fi
+    rm -f "$ECHO_FILE"
 }
 
 [ "$STAGE" != after ] || check_network
