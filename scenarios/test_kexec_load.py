@@ -1,4 +1,4 @@
-"""kexec-load in a real machine: a reboot by kexec comes back as the same system, and `skip` is honoured."""
+"""kexec-load in a real machine: after a reboot by kexec, the same system is there again."""
 
 from __future__ import annotations
 
