@@ -1,0 +1,69 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2034  # what is set here is read elsewhere
+# Which kernel would a normal boot start now? Each source answers in a file of its own; the first that applies
+# to this machine wins.
+#
+# choose returns 0 with all of CHOSEN_*, 1 if no kernel was found, 2 if what the boot loader would do is nothing
+# that a kexec can do; CHOSEN_REASON says why in each case. Nothing that is read is ever evaluated.
+# Needs common.sh, and the settings KERNEL INITRD APPEND.
+
+for piece in text boot-files command-line choose-config choose-bls choose-grub choose-newest; do
+    # shellcheck source=/dev/null  # all of them are in this folder
+    . "$LIB/$piece.sh"
+done
+unset piece
+
+choose() {
+    forget_choice
+    for source in configuration boot_loader_specification grub debian_links newest; do
+        CHOSEN_SOURCE=$(printf '%s' "$source" | tr _ -)
+        verdict=0
+        "choose_from_$source" || verdict=$?
+        case $verdict in
+            0) break ;;
+            1) continue ;;
+            *) return 2 ;;
+        esac
+    done
+    if [ -z "$CHOSEN_KERNEL" ]; then
+        CHOSEN_SOURCE='' CHOSEN_REASON="no kernel found: nothing is configured, and there is none in /boot"
+        return 1
+    fi
+    settle_command_line && files_are_there
+}
+
+forget_choice() {
+    CHOSEN_KERNEL='' CHOSEN_INITRDS='' CHOSEN_COMMAND_LINE='' CHOSEN_SOURCE='' CHOSEN_REASON=''
+    # Whether the entry brought a command line: an empty one is an answer, too.
+    CHOSEN_HAS_COMMAND_LINE=no
+    # What the boot loader would forget after using it once: grubenv, or the name of an EFI variable.
+    CHOSEN_ONE_SHOT=''
+}
+
+# The governing source asks for something that is not to be kexeced: its reason is for people.
+refuse_choice() {
+    CHOSEN_REASON=$(clean_text "$*")
+    return 2
+}
+
+settle_command_line() {
+    if [ -n "$APPEND" ]; then
+        CHOSEN_COMMAND_LINE=$APPEND
+    elif [ "$CHOSEN_HAS_COMMAND_LINE" = no ]; then
+        CHOSEN_COMMAND_LINE=$(running_command_line)
+    else
+        CHOSEN_COMMAND_LINE=$(printf '%s\n' "$CHOSEN_COMMAND_LINE" | clean_command_line)
+    fi
+    check_root_argument || refuse_choice "$CHOSEN_REASON: $ROOT_PROBLEM"
+}
+
+files_are_there() {
+    [ -f "$CHOSEN_KERNEL" ] || refuse_choice "$CHOSEN_REASON: there is no file $(shown "$CHOSEN_KERNEL")" || return
+    [ -n "$CHOSEN_INITRDS" ] || return 0
+    while IFS= read -r file; do
+        [ -f "$file" ] || refuse_choice "$CHOSEN_REASON: there is no file $(shown "$file")" || return
+    done <<END_OF_LIST
+$CHOSEN_INITRDS
+END_OF_LIST
+}
