@@ -1,0 +1,105 @@
+# shellcheck shell=dash disable=SC2034  # the other parts use what is set here
+# SPDX-License-Identifier: MIT
+# What every part needs: where things are, how to say something, how to read a file of the kernel.
+#
+# Read with `.`; wants `set -u`. Nothing here or elsewhere evaluates text from a file.
+
+# A prefix for every path, so that tests can use fake roots. Empty on a real machine.
+ROOT=${KEXEC_LOAD_ROOT-}
+# Gone with the next boot: skip, staged (see stage.sh), conf.d.
+STATE=$ROOT/run/kexec-load
+# Messages of other programs are read further down, so they must be in English.
+LC_ALL=C
+export LC_ALL
+
+# Whether messages also go to the kernel log. Only `load` sets it: its last words must reach the console, and the
+# journal may be gone before they are written.
+ANNOUNCE=no
+# Constants by which `journalctl MESSAGE_ID=...` finds each outcome; made once with `systemd-id128 new`.
+ID_LOADED=8b27430574d74c75bb56dde7d86a9e7d
+ID_STOOD_ASIDE=60a4518212d944c5a3ce41fb9811e21d
+ID_FAILED=fc90568a8a4f47cd8f539165fdf5f06c
+
+# One line of bounded length without control characters: file names and settings may hold anything.
+clean_text() {
+    printf '%s' "$*" | tr '\000-\037\177' ' ' | cut -c 1-600
+}
+
+# say PRIORITY TEXT [FIELD=value ...]: to the journal with its fields, or to standard output; when announcing, to the
+# kernel log too. Priorities are syslog's: 3 error, 4 warning, 6 information.
+say() {
+    priority=$1
+    message=$(clean_text "$2")
+    shift 2
+    to_journal "$@" || printf '%s\n' "$message"
+    [ "$ANNOUNCE" = yes ] || return 0
+    { printf '<%s>kexec-load: %s\n' "$priority" "$message" >"$ROOT/dev/kmsg"; } 2>/dev/null || :
+}
+
+# True if the journal took the message. systemd sets JOURNAL_STREAM when standard output is the journal's.
+# OBJECT_PID lets the journal find the unit although logger has ended by then (systemd.journal-fields(7)).
+to_journal() {
+    [ -n "${JOURNAL_STREAM-}" ] || return 1
+    {
+        printf 'SYSLOG_IDENTIFIER=kexec-load\nPRIORITY=%s\nMESSAGE=%s\nOBJECT_PID=%s\n' "$priority" "$message" "$$"
+        for field in "$@"; do
+            printf '%s\n' "$(clean_text "$field")"
+        done
+    } | logger --journald 2>/dev/null
+}
+
+inform() {
+    say 6 "$*"
+}
+
+warn() {
+    say 4 "$*"
+}
+
+# The first line of a file below /proc or /sys, or nothing. Not with `read`: dash reads byte for byte, and some of
+# these files give their whole content to the first read(2) only.
+kernel_value() {
+    cat "$1" 2>/dev/null | head -n 1
+}
+
+# A path as people know it: without the prefix of a fake root.
+shown() {
+    printf '%s' "${1#"$ROOT"}"
+}
+
+# A number that the shell's arithmetic can hold.
+is_number() {
+    case $1 in
+        '' | *[!0-9]* | ???????????????????*) return 1 ;;
+    esac
+}
+
+# write_durably FILE: standard input becomes the file's content, whole or not at all, and on the disk when this
+# returns. The folder is synced as well, else a power cut may undo the rename.
+write_durably() {
+    mkdir -p "${1%/*}" && cat >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "${1%/*}"
+}
+
+# bounded SECONDS COMMAND...: the command's status, or 124 when it was not done in time; then it is killed with all
+# its children, and not waited for: a process in an uninterruptible sleep (a dead disk) does not die.
+bounded() {
+    seconds=$1 late=no
+    shift
+    trap 'late=yes' USR1
+    setsid "$@" &
+    bounded_pid=$!
+    # shellcheck disable=SC2016  # for the inner shell
+    setsid sh -c 'sleep "$1" && kill -USR1 "$2"' sh "$seconds" "$$" >/dev/null 2>&1 &
+    timer_pid=$!
+    wait "$bounded_pid" 2>/dev/null
+    bounded_status=$?
+    kill_group "$timer_pid"
+    [ "$late" = yes ] || return "$bounded_status"
+    kill_group "$bounded_pid"
+    return 124
+}
+
+# The session's group; or, when setsid has not come to make one yet, the process alone.
+kill_group() {
+    kill -9 "-$1" 2>/dev/null || kill -9 "$1" 2>/dev/null || :
+}
