@@ -9,7 +9,8 @@ boot_mounts() {
     if [ -r "$ROOT/proc/self/mountinfo" ]; then
         # proc(5): fields 4 and 5 are the root in the file system and the mount point; after " - " type and source.
         run_awk '{
-            for (at = 7; at < NF && $at != "-"; at++);
+            at = 7
+            while (at < NF && $at != "-") at++
             if ($5 ~ "^(/|/boot|/boot/efi|/efi)$") mount[$5] = $5 " " $4 " " $(at + 2)
         }
         END {

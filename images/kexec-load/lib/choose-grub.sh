@@ -57,8 +57,3 @@ take_grub_files() {
 $answer
 END_OF_ANSWER
 }
-
-add_initrd() {
-    CHOSEN_INITRDS="$CHOSEN_INITRDS${CHOSEN_INITRDS:+
-}$1"
-}

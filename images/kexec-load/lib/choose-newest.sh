@@ -8,9 +8,8 @@ choose_from_debian_links() {
     for folder in "$ROOT" "$ROOT/boot"; do
         [ -L "$folder/vmlinuz" ] || [ -e "$folder/vmlinuz" ] || continue
         CHOSEN_REASON="$(shown "$folder/vmlinuz")"
-        CHOSEN_KERNEL=$(follow_links "$folder/vmlinuz")
-        CHOSEN_INITRDS=$(follow_links "$folder/initrd.img")
-        is_one_line "$CHOSEN_KERNEL$CHOSEN_INITRDS" || refuse_choice "$CHOSEN_REASON: control characters in a link"
+        CHOSEN_KERNEL=$folder/vmlinuz
+        CHOSEN_INITRDS=$folder/initrd.img
         return
     done
     return 1

@@ -8,7 +8,7 @@
 # that a kexec can do; CHOSEN_REASON says why in each case. Nothing that is read is ever evaluated.
 # Needs common.sh, and the settings KERNEL INITRD APPEND.
 
-for piece in text boot-files command-line choose-config choose-bls choose-grub choose-newest; do
+for piece in text boot-files command-line one-shot choose-config choose-bls choose-grub choose-newest; do
     # shellcheck source=/dev/null  # all of them are in this folder
     . "$LIB/$piece.sh"
 done
@@ -58,12 +58,24 @@ settle_command_line() {
     check_root_argument || refuse_choice "$CHOSEN_REASON: $ROOT_PROBLEM"
 }
 
+# What is loaded and logged is the file itself, not a link to it.
 files_are_there() {
-    [ -f "$CHOSEN_KERNEL" ] || refuse_choice "$CHOSEN_REASON: there is no file $(shown "$CHOSEN_KERNEL")" || return
-    [ -n "$CHOSEN_INITRDS" ] || return 0
+    CHOSEN_KERNEL=$(follow_links "$CHOSEN_KERNEL")
+    is_one_line "$CHOSEN_KERNEL" && [ -f "$CHOSEN_KERNEL" ] ||
+        refuse_choice "$CHOSEN_REASON: there is no file $(shown "$CHOSEN_KERNEL")" || return
+    listed=$CHOSEN_INITRDS CHOSEN_INITRDS=''
+    [ -n "$listed" ] || return 0
     while IFS= read -r file; do
-        [ -f "$file" ] || refuse_choice "$CHOSEN_REASON: there is no file $(shown "$file")" || return
+        file=$(follow_links "$file")
+        is_one_line "$file" && [ -f "$file" ] ||
+            refuse_choice "$CHOSEN_REASON: there is no file $(shown "$file")" || return
+        add_initrd "$file"
     done <<END_OF_LIST
-$CHOSEN_INITRDS
+$listed
 END_OF_LIST
+}
+
+add_initrd() {
+    CHOSEN_INITRDS="$CHOSEN_INITRDS${CHOSEN_INITRDS:+
+}$1"
 }

@@ -81,7 +81,8 @@ udev_name() {
         {
             for (at = 1; at <= NF; at++) {
                 one = CHARACTER[$at]
-                printf "%s", one ~ /[A-Za-z0-9#+.:=@_-]/ || $at ~ /^[89a-f]/ ? one : "\\x" $at
+                safe = one ~ /[A-Za-z0-9#+.:=@_-]/ || $at ~ /^[89a-f]/
+                printf "%s", (safe ? one : "\\x" $at)
             }
         }'
 }

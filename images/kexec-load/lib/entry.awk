@@ -2,6 +2,11 @@
 # One entry of the Boot Loader Specification (type 1): lines of KEY VALUE. Keys that may come more than once
 # (options, initrd) are joined by a blank. An entry for another architecture is passed over.
 
+# More than this is no boot menu (the list has at most one more per partition).
+function too_many(count) {
+    if (count > 100) give_up("more than 100 entries of the Boot Loader Specification")
+}
+
 function base_name(path) {
     sub(/.*\//, "", path)
     return path

@@ -154,6 +154,7 @@ function note_initrds(    at) {
 function add_entry_files(    count, files, at, shown) {
     menu_from_files = 1
     count = split(ENVIRON["ENTRY_FILES"], files, "\n")
+    too_many(count)
     while (count > 0 && files[count] == "") count--
     for (at = 1; at <= count; at++) files[at] = base_name(files[at]) "\n" files[at]
     sort_versions("rpm", files, count)

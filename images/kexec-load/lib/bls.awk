@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+# Which entry of the Boot Loader Specification systemd-boot would boot.
+# In:  ENTRY_FILES (type 1 entries, a path per line), IMAGE_FILES (unified kernel images), LOADER_CONF (its path),
+#      ONE_SHOT, EFI_DEFAULT, LAST_BOOTED (EFI variables LoaderEntry...), MACHINE (architecture).
+# Out: lines of NAME<tab>VALUE: title, why, folder (of the partition), kernel, initrd, command_line, once; or
+#      `refuse` and the reason. Needs entry.awk and version.awk.
+BEGIN {
+    read_entries(ENVIRON["ENTRY_FILES"])
+    images = read_images(ENVIRON["IMAGE_FILES"])
+    sort_entries()
+    report(choose_entry())
+}
+
+function give_up(reason) {
+    gsub(/[[:cntrl:]]+/, " ", reason)
+    print "refuse\t" substr(reason, 1, 300)
+    exit 0
+}
+
+function read_entries(list,    total, files, at) {
+    total = split(list, files, "\n")
+    too_many(total)
+    for (at = 1; at <= total; at++) if (files[at] != "" && read_entry(files[at])) keep_entry(files[at])
+}
+
+function keep_entry(file,    key) {
+    count++
+    order[count] = count
+    file_of[count] = file
+    for (key in field) entry[count, key] = field[key]
+    note_tries(base_name(file))
+}
+
+# NAME+LEFT.conf and NAME+LEFT-DONE.conf: the boot loader counts tries in the file's name; "" if it does not.
+function note_tries(name,    tries) {
+    left[count] = ""
+    if (match(name, /\+[0-9]+(-[0-9]+)?\.conf$/)) {
+        tries = substr(name, RSTART + 1)
+        sub(/[-.].*/, "", tries)
+        left[count] = tries + 0
+        name = substr(name, 1, RSTART - 1) ".conf"
+    }
+    id[count] = tolower(name)
+}
+
+function read_images(list,    total, files, at, found) {
+    total = split(list, files, "\n")
+    for (at = 1; at <= total; at++) {
+        if (files[at] == "") continue
+        image_id[++found] = tolower(base_name(files[at]))
+        sub(/\+[0-9]+(-[0-9]+)?\.efi$/, ".efi", image_id[found])
+    }
+    return found + 0
+}
+
+# -- the order of the menu (specification, "Sorting") ---------------------------------------------------------
+
+function sort_entries(    at, to, one) {
+    for (at = 2; at <= count; at++) {
+        one = order[at]
+        for (to = at - 1; to >= 1 && comes_before(one, order[to]); to--) order[to + 1] = order[to]
+        order[to + 1] = one
+    }
+}
+
+function comes_before(a, b,    decision) {
+    # Entries that used up their tries are the last resort.
+    if ((left[a] "" == "0") != (left[b] "" == "0")) return left[b] "" == "0"
+    if ((entry[a, "sort-key"] == "") != (entry[b, "sort-key"] == "")) return entry[a, "sort-key"] != ""
+    if (entry[a, "sort-key"] != "") {
+        decision = compare_letters(entry[a, "sort-key"], entry[b, "sort-key"])
+        if (!decision) decision = compare_letters(entry[a, "machine-id"], entry[b, "machine-id"])
+        if (!decision) decision = -compare_uapi(entry[a, "version"], entry[b, "version"])
+        if (decision) return decision < 0
+    }
+    return compare_uapi(id[a], id[b]) > 0
+}
+
+# -- the default ----------------------------------------------------------------------------------------------
+
+# First that applies: the one-shot entry, the one set with `bootctl set-default`, `default` of loader.conf.
+function choose_entry(    found, wanted) {
+    wanted = ENVIRON["ONE_SHOT"]
+    if (found = find_entry(wanted, "one-shot entry")) {
+        once = wanted
+        return found
+    }
+    wanted = ENVIRON["EFI_DEFAULT"]
+    if (wanted != "" && wanted != "@saved") {
+        if (found = find_entry(wanted, "default set by bootctl")) return found
+    } else {
+        if (wanted == "") wanted = configured_default(ENVIRON["LOADER_CONF"])
+        if (wanted == "@saved") wanted = ENVIRON["LAST_BOOTED"]
+        if (found = find_entry(wanted, "default of loader.conf")) return found
+    }
+    if (images) give_up("systemd-boot: whether a unified kernel image comes first is not known")
+    if (!count) give_up("systemd-boot: there are no entries for this machine")
+    why = wanted == "" ? "first of the entries" : "'" wanted "' names no entry, so the first"
+    return order[1]
+}
+
+function configured_default(file,    line, found) {
+    if (file == "") return ""
+    while ((getline line < file) > 0) {
+        gsub(/\r/, "", line)
+        if (line ~ /^[ \t]*default[ \t]/) {
+            found = line
+            sub(/^[ \t]*default[ \t]+/, "", found)
+            sub(/[ \t]+$/, "", found)
+        }
+    }
+    close(file)
+    return found
+}
+
+# Patterns are shell globs over the file name, in any case; older versions leave off its suffix.
+function find_entry(pattern, what,    at, expression) {
+    if (pattern == "") return 0
+    why = what " '" pattern "'"
+    if (pattern ~ /^auto-/) give_up("systemd-boot: " why " is no Linux entry")
+    expression = glob_expression(tolower(substr(pattern, 1, 255)))
+    for (at = 1; at <= images; at++)
+        if (image_id[at] ~ expression) give_up("systemd-boot: " why " is a unified kernel image, " \
+            "and a kexec would leave out what its stub does (credentials, add-ons, measurements)")
+    for (at = 1; at <= count; at++)
+        if (id[order[at]] ~ expression || without_suffix(id[order[at]]) ~ expression) return order[at]
+    return 0
+}
+
+function without_suffix(name) {
+    sub(/\.conf$/, "", name)
+    return name
+}
+
+# fnmatch(3) as a regular expression; an unclosed "[" stands for itself.
+function glob_expression(pattern,    result, one) {
+    result = "^"
+    while (pattern != "") {
+        one = substr(pattern, 1, 1)
+        if (one == "*") result = result ".*"
+        else if (one == "?") result = result "."
+        else if (match(pattern, /^\[!?[a-z0-9._+-]+\]/)) {
+            one = substr(pattern, 1, RLENGTH)
+            sub(/^\[!/, "[^", one)
+            result = result one
+            pattern = substr(pattern, RLENGTH)
+        } else result = result (one ~ /[a-z0-9 _-]/ ? one : one ~ /[\\^]/ ? "\\" one : "[" one "]")
+        pattern = substr(pattern, 2)
+        sub(/^\*+/, "*", pattern)
+    }
+    return result "$"
+}
+
+# -- the answer -----------------------------------------------------------------------------------------------
+
+function report(chosen,    folder, total, list, at) {
+    title = "systemd-boot: entry '" base_name(file_of[chosen]) "'"
+    if (left[chosen] "" != "") give_up(title " is on trial, and only the boot loader counts its tries")
+    if (entry[chosen, "linux"] == "") give_up(title " is no Linux that kexec could start")
+    if (entry[chosen, "devicetree"] entry[chosen, "devicetree-overlay"] != "")
+        give_up(title " brings a device tree of its own")
+    folder = file_of[chosen]
+    sub(/\/loader\/entries\/[^\/]*$/, "", folder)
+    print "why\t" title " (" printable(why) ")"
+    print "folder\t" folder
+    print "kernel\t" printable(entry[chosen, "linux"])
+    total = split(entry[chosen, "initrd"], list, /[ \t]+/)
+    for (at = 1; at <= total; at++) print "initrd\t" printable(list[at])
+    print "command_line\t" printable(entry[chosen, "options"])
+    if (once != "") print "once\t" printable(once)
+}
+
+function printable(text) {
+    if (text ~ /[[:cntrl:]]/) give_up(title ": control characters")
+    if (length(text) > 4096) give_up(title ": a line longer than any kernel takes")
+    return text
+}
