@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from kexec_load_machine import SHELLS, Machine
 
 from harness.config import Known, Settings, Sources, resolve
 
@@ -58,3 +59,15 @@ def known() -> Known:
         device=("ahci", "e1000e", "nvme", "virtio-net"),
         methods=("cold", "kexec"),
     )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A fake machine about to reboot, with kexec-load in service."""
+    return Machine(tmp_path)
+
+
+@pytest.fixture(params=SHELLS)
+def any_machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
+    """The same, once under dash and once with nothing but busybox."""
+    return Machine(tmp_path, request.param)

@@ -6,12 +6,15 @@ loaded) or `hang`. Without orders it succeeds.
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import os
 import shutil
 import struct
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "images/kexec-load"
@@ -80,6 +83,15 @@ def debian_initrd() -> bytes:
     return cpio(microcode=os.urandom(3000)) + gzip.compress(cpio(init=os.urandom(20000)))
 
 
+@cache
+def busybox_programs() -> str:
+    """A folder with everything that busybox can be called as."""
+    folder = tempfile.TemporaryDirectory(prefix="busybox-")
+    atexit.register(folder.cleanup)
+    subprocess.run(["busybox", "--install", "-s", folder.name], check=True)
+    return folder.name
+
+
 @dataclass
 class Machine:
     """Where everything of one fake machine is."""
@@ -108,7 +120,7 @@ class Machine:
         self.write("/dev/disk/by-label/root", "")
         self.write(KERNEL, bzimage())
         self.write(INITRD, debian_initrd())
-        self.config(f'KERNEL={KERNEL}\nINITRD={INITRD}\nAPPEND="root=LABEL=root ro quiet"\n')
+        self.config(f'KERNEL={KERNEL}\nINITRD={INITRD}\nAPPEND="root=LABEL=root ro quiet"\nMAX_FAILURES=2\n')
         self.orders("machine", "x86_64")
         self.queue("reboot.target")
 
@@ -118,9 +130,6 @@ class Machine:
         text = (SOURCE / "kexec-load").read_text("utf-8")
         if self.shell == "busybox":
             busybox = shutil.which("busybox")
-            applets = self.folder / "applets"
-            applets.mkdir()
-            subprocess.run([str(busybox), "--install", "-s", applets], check=True)
             text = text.replace("#!/bin/sh", f"#!{busybox} sh", 1)
         script.write_text(text, "utf-8")
         script.chmod(0o755)
@@ -150,7 +159,7 @@ class Machine:
         self.orders("jobs", *(f"{number} {target} start waiting" for number, target in enumerate(targets, 1)))
 
     def run(self, *arguments: str, timeout: float = 20) -> subprocess.CompletedProcess[str]:
-        path = f"{self.bin}:{self.folder / 'applets'}" if self.shell == "busybox" else f"{self.bin}:{os.environ['PATH']}"
+        path = f"{self.bin}:{busybox_programs() if self.shell == 'busybox' else os.environ['PATH']}"
         env = {"PATH": path, "FAKE": str(self.fake), "KEXEC_LOAD_ROOT": str(self.root)}
         env |= {"KEXEC_LOAD_LIB": str(SOURCE / "lib")} | self.extra
         return subprocess.run(
@@ -185,6 +194,10 @@ class Machine:
         before = len(self.calls)
         self.hook()
         return "--exec|" in self.calls[before:]
+
+    def names(self, folder: str) -> list[str]:
+        """The names of what is in a folder, in order."""
+        return sorted(path.name for path in self.path(folder).iterdir())
 
     @property
     def calls(self) -> list[str]:

@@ -20,9 +20,16 @@ ID_LOADED=8b27430574d74c75bb56dde7d86a9e7d
 ID_STOOD_ASIDE=60a4518212d944c5a3ce41fb9811e21d
 ID_FAILED=fc90568a8a4f47cd8f539165fdf5f06c
 
+LONGEST_TEXT=600
+
 # One line of bounded length without control characters: file names and settings may hold anything.
 clean_text() {
-    printf '%s' "$*" | tr '\000-\037\177' ' ' | cut -c 1-600
+    text=$*
+    case $text in
+        *[[:cntrl:]]*) text=$(printf '%s' "$text" | tr '\000-\037\177' ' ') ;;
+    esac
+    [ "${#text}" -le "$LONGEST_TEXT" ] || text=$(printf '%s' "$text" | cut -c "1-$LONGEST_TEXT")
+    printf '%s' "$text"
 }
 
 # say PRIORITY TEXT [FIELD=value ...]: to the journal with its fields, or to standard output; when announcing, to the
@@ -33,7 +40,7 @@ say() {
     shift 2
     to_journal "$@" || printf '%s\n' "$message"
     [ "$ANNOUNCE" = yes ] || return 0
-    { printf '<%s>kexec-load: %s\n' "$priority" "$message" >"$ROOT/dev/kmsg"; } 2>/dev/null || :
+    { printf '<%s>kexec-load: %s\n' "$priority" "$message" >>"$ROOT/dev/kmsg"; } 2>/dev/null || :
 }
 
 # True if the journal took the message. systemd sets JOURNAL_STREAM when standard output is the journal's.
@@ -43,7 +50,8 @@ to_journal() {
     {
         printf 'SYSLOG_IDENTIFIER=kexec-load\nPRIORITY=%s\nMESSAGE=%s\nOBJECT_PID=%s\n' "$priority" "$message" "$$"
         for field in "$@"; do
-            printf '%s\n' "$(clean_text "$field")"
+            clean_text "$field"
+            echo
         done
     } | logger --journald 2>/dev/null
 }
@@ -59,7 +67,9 @@ warn() {
 # The first line of a file below /proc or /sys, or nothing. Not with `read`: dash reads byte for byte, and some of
 # these files give their whole content to the first read(2) only.
 kernel_value() {
-    cat "$1" 2>/dev/null | head -n 1
+    kernel_text=$(cat "$1" 2>/dev/null) || return
+    printf '%s' "${kernel_text%%
+*}"
 }
 
 # A path as people know it: without the prefix of a fake root.

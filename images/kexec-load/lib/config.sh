@@ -23,7 +23,7 @@ read_config() {
 }
 
 read_config_file() {
-    shown_file=$(shown "$1")
+    shown_file=$(clean_text "$(shown "$1")")
     if [ ! -f "$1" ] || [ ! -r "$1" ]; then
         config_error "$shown_file cannot be read"
         return

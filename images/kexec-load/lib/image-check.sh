@@ -41,7 +41,7 @@ refuse_kernel() {
     elif [ "$4" != - ] && [ "$file_size" -lt "$4" ]; then
         printf 'kernel %s is truncated: %s bytes of %s' "$(shown "$1")" "$file_size" "$4"
     elif [ "$2" = gzip ]; then
-        refuse_damaged kernel "$1" 1 gzip
+        refuse_damaged kernel "$1" 0 gzip
     elif [ "$2" = - ] && [ "$(machine_family)" = x86 ]; then
         printf 'kernel %s is of no format known on x86' "$(shown "$1")"
     else

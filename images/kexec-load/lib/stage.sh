@@ -133,7 +133,11 @@ try_to_load() {
 
 # call_kexec SYSCALL OPTION: sets call_error when it fails.
 call_kexec() {
-    kexec_output=$(kexec "$2" --load "$CHOSEN_KERNEL" ${initrd:+--initrd="$initrd"} --command-line="$next_command_line" 2>&1)
+    # The outer redirection takes what the shell says of a kexec that was killed.
+    {
+        kexec_output=$(kexec "$2" --load "$CHOSEN_KERNEL" ${initrd:+--initrd="$initrd"} \
+            --command-line="$next_command_line" 2>&1)
+    } 2>/dev/null
     kexec_status=$?
     [ "$kexec_status" -ne 0 ] || return 0
     call_error="$1: $(error_meaning "$kexec_status" "$kexec_output")"

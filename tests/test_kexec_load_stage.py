@@ -1,0 +1,221 @@
+"""Loading a kernel: each way it fails, all or nothing, and in bounded time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from kexec_load_machine import INITRD, KERNEL, Machine, cpio
+
+NO_MEMORY = "fail Cannot allocate memory"
+ERRORS = {
+    "Exec format error": "ENOEXEC, not a kernel that this call can load",
+    "Operation not permitted": "EPERM, not allowed: lockdown, kexec_load_disabled or no CAP_SYS_BOOT",
+    "Permission denied": "EACCES, refused by a security module",
+    "Device or resource busy": "EBUSY, another kexec is loading",
+    "Cannot allocate memory": "ENOMEM, no memory for the kernel and its initrd",
+    "Cannot assign requested address": "EADDRNOTAVAIL, no room at an address where this kernel can run",
+    "Key was rejected by service": "EKEYREJECTED, the signature is not valid",
+    "Required key not available": "ENOKEY, signed with a key that this kernel does not trust",
+    "Package not installed": "ENOPKG, the signature uses an algorithm that this kernel lacks",
+    "Bad message": "EBADMSG, the signature cannot be read",
+    "No data available": "ENODATA, the kernel has no signature",
+    "Function not implemented": "ENOSYS, this kernel lacks the call",
+    "Invalid argument": "EINVAL, the kernel or its command line does not suit this call",
+    "Input/output error": "EIO, the disk cannot be read",
+    "something new": "kexec ended with status 255",
+}
+
+
+def fail_always(machine: Machine, order: str) -> None:
+    machine.orders("kexec_file_load", *[order] * 3)
+    machine.orders("kexec_load", *[order] * 3)
+
+
+def syscalls(machine: Machine) -> list[str]:
+    return [call.split("|")[0] for call in machine.calls]
+
+
+@pytest.mark.parametrize("text", ERRORS)
+def test_a_failure_is_told_with_its_errno_and_what_it_means(machine, text):
+    fail_always(machine, f"fail {text}")
+    done = machine.run("load")
+    assert done.returncode == 1
+    assert f"kexec_file_load refused: kexec_file_load: {ERRORS[text]} (kexec_file_load failed: {text})" in done.stdout
+    assert f"load failed: kexec_load: {ERRORS[text]} (kexec_load failed: {text})\n" in done.stdout
+    assert "kexec-load: load failed: " in machine.kernel_log
+    assert not machine.loaded
+    assert not machine.will_start
+
+
+def test_the_classic_call_is_tried_where_the_other_cannot(any_machine):
+    machine = any_machine
+    machine.orders("kexec_file_load", "fail Function not implemented")
+    assert machine.load().endswith(f"loaded {KERNEL} (KERNEL= in the settings)\n")
+    assert syscalls(machine) == ["--kexec-file-syscall", "--kexec-syscall"]
+    assert machine.will_start
+
+
+def test_lockdown_leaves_no_other_way_and_none_is_tried(machine):
+    machine.write("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
+    machine.orders("kexec_file_load", "fail Key was rejected by service")
+    done = machine.run("load")
+    assert done.returncode == 1
+    assert "EKEYREJECTED, the signature is not valid" in done.stdout
+    assert done.stdout.endswith("; kernel lockdown allows no other way\n")
+    assert syscalls(machine) == ["--kexec-file-syscall"]
+
+
+@pytest.mark.parametrize("order", [NO_MEMORY, "fail Cannot assign requested address", "killed"])
+def test_short_memory_is_made_room_in_once(machine, order):
+    machine.orders("kexec_file_load", order)
+    machine.orders("kexec_load", order)
+    assert "dropping caches, compacting memory, and trying once more\n" in machine.load()
+    assert machine.path("/proc/sys/vm/drop_caches").read_text() == "3\n"
+    assert machine.path("/proc/sys/vm/compact_memory").read_text() == "1\n"
+    assert machine.will_start
+
+
+def test_memory_that_stays_short_means_a_normal_reboot_after_the_second_try(any_machine):
+    machine = any_machine
+    fail_always(machine, NO_MEMORY)
+    assert machine.run("load").returncode == 1
+    assert syscalls(machine) == ["--kexec-file-syscall", "--kexec-syscall"] * 2
+    assert not machine.will_start
+
+
+def test_other_failures_are_not_tried_again(machine):
+    fail_always(machine, "fail Exec format error")
+    machine.run("load")
+    assert syscalls(machine) == ["--kexec-file-syscall", "--kexec-syscall"]
+    assert machine.path("/proc/sys/vm/drop_caches").read_text() == ""
+
+
+def test_an_older_image_is_unloaded_before_anything_is_loaded(machine):
+    machine.write("/sys/kernel/kexec_loaded", "1\n")
+    fail_always(machine, "fail Exec format error")
+    assert "unloading an image that someone else has loaded\n" in machine.run("load").stdout
+    assert machine.calls[0] == "--unload|"
+    assert not machine.loaded
+
+
+def test_an_older_image_that_cannot_be_unloaded_is_not_started(any_machine):
+    machine = any_machine
+    machine.write("/sys/kernel/kexec_loaded", "1\n")
+    (machine.fake / "unload-fails").touch()
+    done = machine.run("load")
+    assert done.returncode == 1
+    assert "<3>kexec-load: an image is still loaded and cannot be unloaded" in machine.kernel_log
+    assert done.stdout.endswith("load failed: the image that was loaded before cannot be unloaded\n")
+    assert machine.loaded
+    assert not machine.will_start
+
+
+def test_success_is_believed_only_if_the_kernel_says_that_an_image_is_loaded(machine):
+    machine.orders("kexec_file_load", "lies")
+    done = machine.run("load")
+    assert done.returncode == 1
+    assert done.stdout == "load failed: kexec succeeded, but the kernel says that nothing is loaded\n"
+    assert not machine.will_start
+
+
+def test_whatever_fails_nothing_is_left_to_be_started(machine):
+    for file_load in ["ok", "killed", "lies", "fail Exec format error"]:
+        for classic in ["ok", "killed", "lies"]:
+            (machine.fake / "calls").unlink(missing_ok=True)
+            machine.orders("kexec_file_load", file_load, file_load)
+            machine.orders("kexec_load", classic, classic)
+            machine.write("/sys/kernel/kexec_loaded", "1\n")
+            done = machine.run("load")
+            succeeded = done.returncode == 0
+            assert succeeded == (file_load == "ok" or (file_load != "lies" and classic == "ok")), (file_load, classic)
+            assert machine.loaded == machine.will_start == succeeded, (file_load, classic)
+            assert machine.names("/run/kexec-load") == (["staged"] if succeeded else [])
+
+
+def test_a_hung_kexec_holds_the_reboot_no_longer_than_configured(any_machine):
+    machine = any_machine
+    machine.config(f"KERNEL={KERNEL} LOAD_TIMEOUT=1\n")
+    machine.orders("kexec_file_load", "hang")
+    began = time.monotonic()
+    done = machine.run("load")
+    assert time.monotonic() - began < 4
+    assert (done.returncode, done.stdout) == (1, "load failed: not done after 1 seconds (LOAD_TIMEOUT)\n")
+    assert "kexec-load: load failed: not done after 1 seconds" in machine.kernel_log
+    stopped = Path("/proc", (machine.fake / "hung").read_text().strip(), "stat")
+    assert not stopped.exists() or stopped.read_text().split()[2] == "Z"
+
+
+def test_a_hung_kexec_that_loads_after_its_time_is_not_started(machine):
+    machine.config(f"KERNEL={KERNEL} LOAD_TIMEOUT=1\n")
+    machine.orders("kexec_file_load", "hang")
+    machine.run("load")
+    machine.write("/sys/kernel/kexec_loaded", "1\n")
+    assert not machine.will_start
+
+
+def test_a_systemctl_that_hangs_does_not_hold_the_reboot(machine):
+    machine.config("LOAD_TIMEOUT=1\n")
+    machine.program("systemctl", "#!/bin/sh\nsleep 60\n")
+    began = time.monotonic()
+    assert machine.run("load").returncode == 1
+    assert time.monotonic() - began < 4
+    assert machine.calls == []
+
+
+def test_several_initrds_are_joined_so_that_each_begins_where_the_kernel_looks(any_machine):
+    machine = any_machine
+    first, second = cpio(a=b"1") + b"\0" * 3, cpio(b=b"2")
+    machine.write("/boot/ucode.img", first)
+    machine.write(INITRD, second)
+    machine.config("")
+    machine.write("/boot/grub/grub.cfg", GRUB_CFG)
+    assert machine.load().startswith("loaded ")
+    assert (machine.fake / "initrd").read_bytes() == first + b"\0" + second
+    assert machine.names("/run/kexec-load") == ["staged"]
+
+
+def test_no_room_for_joined_initrds_means_a_normal_reboot(any_machine):
+    machine = any_machine
+    machine.write("/boot/ucode.img", cpio(a=b"1"))
+    machine.config("")
+    machine.write("/boot/grub/grub.cfg", GRUB_CFG)
+    machine.path("/run/kexec-load/initrd").mkdir(parents=True)
+    done = machine.run("load")
+    assert done.returncode == 1
+    assert "load failed: the initrds cannot be joined into /run/kexec-load/initrd\n" in done.stdout
+    assert not machine.will_start
+
+
+def test_a_one_shot_entry_is_used_up_by_the_kexec(tmp_path):
+    machine = Machine(tmp_path, "busybox")
+    machine.config("")
+    machine.write("/boot/grub/grub.cfg", ONE_SHOT_CFG)
+    machine.write("/boot/ucode.img", cpio(a=b"1"))
+    machine.write("/boot/grub/grubenv", "# GRUB Environment Block\nnext_entry=0\n".ljust(1024, "#"))
+    assert "the one-shot entry cannot be marked as used in /boot/grub/grubenv" in machine.load()
+    assert not machine.will_start
+    machine.program("grub-editenv", '#!/bin/sh\necho "$@" >"$FAKE/editenv"\n')
+    assert machine.load().startswith("loaded ")
+    assert (machine.fake / "editenv").read_text() == f"{machine.root}/boot/grub/grubenv unset next_entry\n"
+
+
+GRUB_CFG = f"""menuentry 'Debian' {{
+    linux {KERNEL} root=LABEL=root ro
+    initrd /boot/ucode.img {INITRD}
+}}
+"""
+ONE_SHOT_CFG = (
+    """load_env
+if [ "${next_entry}" ] ; then
+   set default="${next_entry}"
+   set next_entry=
+   save_env next_entry
+   set boot_once=true
+else
+   set default="0"
+fi
+"""
+    + GRUB_CFG
+)
