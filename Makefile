@@ -52,7 +52,7 @@ PYTEST := .venv/bin/pytest
 OPTIONS := $${HARNESS_K:+-k "$$HARNESS_K"}
 
 # ---- targets --------------------------------------------------------------------------------------------------
-.PHONY: help setup doctor images soak matrix test check report lock clean
+.PHONY: help setup doctor images soak matrix test check report kexec-load-deb lock clean
 
 help:
 	@echo 'usage: make TARGET [NAME=value ...]'
@@ -67,6 +67,7 @@ help:
 	@echo '  test      everything: the checks, then real machines'
 	@echo '  check     tests, linters and types without any machine; under a minute'
 	@echo '  setup     system packages and .venv; every target does it when it is needed'
+	@echo '  kexec-load-deb  build/kexec-load_VERSION_all.deb, the reboot service as a Debian package'
 	@echo '  lock      renew requirements.lock'
 	@echo '  clean     remove .venv and tool caches (not results, not built images)'
 	@echo
@@ -99,6 +100,11 @@ check: setup
 
 report: setup
 	@.venv/bin/kexec-harness report "$${KEXEC_RESULTS:-results}/latest"
+
+# lintian's word counts where it is installed; the tests hold what it can be held to without it.
+kexec-load-deb:
+	@$(MAKE) --silent -C images/kexec-load deb
+	@if command -v lintian >/dev/null; then lintian --allow-root --fail-on error,warning build/kexec-load_*_all.deb; fi
 
 lock:
 	@mkdir -p build && python3 -m venv build/lock && build/lock/bin/pip install --quiet --disable-pip-version-check uv

@@ -45,20 +45,6 @@ stage() {
     return 1
 }
 
-# A boot loader forgets a one-shot entry as it starts it. Where the choice came from one, so does kexec-load: else the
-# next cold boot would start it again.
-spend_one_shot() {
-    case ${CHOSEN_ONE_SHOT-} in
-        '') return ;;
-        */grubenv)
-            for editor in grub-editenv grub2-editenv; do
-                ! command -v "$editor" >/dev/null 2>&1 || { "$editor" "$CHOSEN_ONE_SHOT" unset next_entry && return; }
-            done
-            ;;
-    esac
-    return 1
-}
-
 # From here on the hook starts the image.
 mark_staged() {
     finish_staging
