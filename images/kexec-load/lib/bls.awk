@@ -114,16 +114,16 @@ function configured_default(file,    line, found) {
 }
 
 # Patterns are shell globs over the file name, in any case; older versions leave off its suffix.
-function find_entry(pattern, what,    at, expression) {
+function find_entry(pattern, what,    at) {
     if (pattern == "") return 0
     why = what " '" pattern "'"
     if (pattern ~ /^auto-/) give_up("systemd-boot: " why " is no Linux entry")
-    expression = glob_expression(tolower(substr(pattern, 1, 255)))
+    pattern = tolower(substr(pattern, 1, 255))
     for (at = 1; at <= images; at++)
-        if (image_id[at] ~ expression) give_up("systemd-boot: " why " is a unified kernel image, " \
-            "and a kexec would leave out what its stub does (credentials, add-ons, measurements)")
+        if (matches(image_id[at], pattern))
+            give_up("systemd-boot: " why " is a unified kernel image: what its stub does, a kexec would leave out")
     for (at = 1; at <= count; at++)
-        if (id[order[at]] ~ expression || without_suffix(id[order[at]]) ~ expression) return order[at]
+        if (matches(id[order[at]], pattern) || matches(without_suffix(id[order[at]]), pattern)) return order[at]
     return 0
 }
 
@@ -132,23 +132,47 @@ function without_suffix(name) {
     return name
 }
 
-# fnmatch(3) as a regular expression; an unclosed "[" stands for itself.
-function glob_expression(pattern,    result, one) {
-    result = "^"
-    while (pattern != "") {
-        one = substr(pattern, 1, 1)
-        if (one == "*") result = result ".*"
-        else if (one == "?") result = result "."
-        else if (match(pattern, /^\[!?[a-z0-9._+-]+\]/)) {
-            one = substr(pattern, 1, RLENGTH)
-            sub(/^\[!/, "[^", one)
-            result = result one
-            pattern = substr(pattern, RLENGTH)
-        } else result = result (one ~ /[a-z0-9 _-]/ ? one : one ~ /[\\^]/ ? "\\" one : "[" one "]")
-        pattern = substr(pattern, 2)
-        sub(/^\*+/, "*", pattern)
+# fnmatch(3). On a mismatch the last "*" takes one more character: no pattern can make that slow.
+function matches(text, pattern,    at, to, star, mark, width) {
+    at = to = 1
+    star = 0
+    while (at <= length(text)) {
+        width = match_one(substr(text, at, 1), substr(pattern, to))
+        if (substr(pattern, to, 1) == "*") {
+            star = to++
+            mark = at
+        } else if (width) {
+            at++
+            to += width
+        } else if (star) {
+            to = star + 1
+            at = ++mark
+        } else return 0
     }
-    return result "$"
+    while (substr(pattern, to, 1) == "*") to++
+    return to > length(pattern)
+}
+
+# How much of the pattern's front matches the character; 0 if none does. An unclosed "[" stands for itself.
+function match_one(character, pattern,    stop, set) {
+    if (pattern == "") return 0
+    if (pattern ~ /^[?]/) return 1
+    stop = index(substr(pattern, 3), "]") + 2
+    if (pattern !~ /^\[/ || stop == 2) return character == substr(pattern, 1, 1)
+    set = substr(pattern, 2, stop - 2)
+    if (set ~ /^[!^]/) return in_set(character, substr(set, 2)) ? 0 : stop
+    return in_set(character, set) ? stop : 0
+}
+
+function in_set(character, set,    at) {
+    for (at = 1; at <= length(set); at++) {
+        if (substr(set, at + 1, 1) == "-" && at + 2 <= length(set)) {
+            if (compare_letters(substr(set, at, 1), character) <= 0 && \
+                compare_letters(character, substr(set, at + 2, 1)) <= 0) return 1
+            at += 2
+        } else if (substr(set, at, 1) == character) return 1
+    }
+    return 0
 }
 
 # -- the answer -----------------------------------------------------------------------------------------------

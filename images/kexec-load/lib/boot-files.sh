@@ -3,28 +3,22 @@
 # shellcheck disable=SC2034  # what is set here is read elsewhere
 # Where a file that the boot loader names is in the running system: boot loaders see file systems, not mounts.
 
-# Lines of MOUNT_POINT<blank>ROOT_IN_FILE_SYSTEM<blank>SOURCE for the places where kernels live; of several mounts on
-# one place the last is the visible one. Without /proc: as if / and /boot were mounted, from unknown devices.
-boot_mounts() {
-    if [ -r "$ROOT/proc/self/mountinfo" ]; then
-        # proc(5): fields 4 and 5 are the root in the file system and the mount point; after " - " type and source.
-        run_awk '{
-            at = 7
-            while (at < NF && $at != "-") at++
-            if ($5 ~ "^(/|/boot|/boot/efi|/efi)$") mount[$5] = $5 " " $4 " " $(at + 2)
-        }
-        END {
-            for (at = split("/boot/efi /efi /boot /", places, " "); at >= 1; at--)
-                if (places[at] in mount) order[++count] = mount[places[at]]
-            while (count) print order[count--]
-        }' "$ROOT/proc/self/mountinfo"
-    else
-        printf '%s\n' '/boot / ?' '/ / ?'
-    fi
-}
-
-is_mount_point() {
-    boot_mounts | grep -q "^$1 "
+# MOUNTS gets lines of MOUNT_POINT<blank>ROOT_IN_FILE_SYSTEM<blank>SOURCE for the places where kernels live; of several
+# mounts on one place the last is the visible one. Without /proc: as if / and /boot were mounted from anywhere.
+note_mounts() {
+    MOUNTS='/boot / ?
+/ / ?'
+    [ -r "$ROOT/proc/self/mountinfo" ] || return 0
+    # proc(5): fields 4 and 5 are the root in the file system and the mount point; after " - " type and source.
+    MOUNTS=$(run_awk '{
+        at = 7
+        while (at < NF && $at != "-") at++
+        mount[$5] = $5 " " $4 " " $(at + 2)
+    }
+    END {
+        count = split("/boot/efi /efi /boot /", places, " ")
+        for (at = 1; at <= count; at++) if (places[at] in mount) print mount[places[at]]
+    }' "$ROOT/proc/self/mountinfo")
 }
 
 # True unless the boot loader's device (UUID=..., LABEL=..., or a name only it knows) is known to be another one.
@@ -41,21 +35,20 @@ is_device() {
     esac
 }
 
-# find_boot_file DEVICE PATH: sets BOOT_FILE (with $ROOT) to the file that the boot loader means.
-# GRUB's paths on btrfs begin with the subvolume: /@/boot/vmlinuz is /boot/vmlinuz where /@ is mounted on /.
+# find_boot_file (DEVICE)/PATH: sets BOOT_FILE (with $ROOT) to the file that GRUB means, or BOOT_FILE_PROBLEM.
+# On btrfs its paths begin with the subvolume: /@/boot/vmlinuz is /boot/vmlinuz where /@ is mounted on /.
 find_boot_file() {
-    BOOT_FILE=''
+    boot_device=${1%%)*}
+    boot_device=${boot_device#(} boot_path=${1#*)}
+    BOOT_FILE='' BOOT_FILE_PROBLEM="there is no $boot_path on a file system that is mounted here"
     while read -r mount_point mount_root mount_source; do
-        is_device "$1" "$mount_source" || continue
-        mount_point=${mount_point%/}
-        for inner_path in "${2#"${mount_root%/}"}" "${2#*@}" "$2"; do
-            if [ "${inner_path#/}" != "$inner_path" ] && [ -f "$ROOT$mount_point$inner_path" ]; then
-                BOOT_FILE=$ROOT$mount_point$inner_path
-                return 0
-            fi
+        is_device "$boot_device" "$mount_source" || continue
+        for inner_path in "${boot_path#"${mount_root%/}"}" "${boot_path#*@}" "$boot_path"; do
+            BOOT_FILE=$ROOT${mount_point%/}$inner_path
+            [ "${inner_path#/}" = "$inner_path" ] || [ ! -f "$BOOT_FILE" ] || return 0
         done
     done <<END_OF_MOUNTS
-$(boot_mounts)
+$MOUNTS
 END_OF_MOUNTS
     return 1
 }

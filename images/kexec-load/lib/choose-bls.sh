@@ -12,10 +12,9 @@ choose_from_boot_loader_specification() {
     systemd_boot_governs || return
     [ -n "$entries$unified" ] ||
         refuse_choice "started by systemd-boot, whose entries are not in /efi, /boot/efi or /boot" || return
-    answer=$(ask_systemd_boot) || refuse_choice "systemd-boot: its entries cannot be understood" || return
-    reason=$(value_of refuse "$answer")
-    [ -z "$reason" ] || refuse_choice "$reason" || return
-    CHOSEN_REASON=$(value_of why "$answer")
+    read_answer "$(ask_systemd_boot)" || refuse_choice "systemd-boot: its entries cannot be understood" || return
+    [ -z "$answer_refuse" ] || refuse_choice "$answer_refuse" || return
+    CHOSEN_REASON=$answer_why
     take_entry_files
 }
 
@@ -49,14 +48,12 @@ for_each_partition() {
     done
 }
 
-# One more than are accepted, so that too many are noticed.
+# More than a menu has are listed unseen: who reads the list refuses it for its length.
 entry_files() {
-    listed=0
-    for file in "$1"/loader/entries/*.conf; do
-        [ "$listed" -le 100 ] || break
-        listed=$((listed + 1))
-        ! is_one_line "$file" || ! is_text_file "$file" || printf '%s\n' "$file"
-    done
+    set -- "$1"/loader/entries/*.conf
+    for file in "$@"; do
+        ! is_one_line "$file" || { [ $# -le 100 ] && ! is_text_file "$file"; } || printf '%s\n' "$file"
+    done | head -n 101
 }
 
 image_files() {
@@ -80,15 +77,14 @@ ask_systemd_boot() {
 
 # Paths are relative to the partition that the entry is on.
 take_entry_files() {
-    partition=$(value_of folder "$answer")
-    value=$(value_of kernel "$answer")
-    CHOSEN_KERNEL=$partition/${value#/}
-    CHOSEN_COMMAND_LINE=$(value_of command_line "$answer")
+    CHOSEN_KERNEL=$answer_folder/${answer_kernel#/}
+    CHOSEN_COMMAND_LINE=$answer_command_line
     CHOSEN_HAS_COMMAND_LINE=yes
-    [ -z "$(value_of once "$answer")" ] || CHOSEN_ONE_SHOT=$(loader_variable_file LoaderEntryOneShot)
-    while IFS='	' read -r name value; do
-        [ "$name" != initrd ] || add_initrd "$partition/${value#/}"
-    done <<END_OF_ANSWER
-$answer
-END_OF_ANSWER
+    [ -z "$answer_once" ] || CHOSEN_ONE_SHOT=$(loader_variable_file LoaderEntryOneShot)
+    [ -n "$answer_initrds" ] || return 0
+    while IFS= read -r file; do
+        add_initrd "$answer_folder/${file#/}"
+    done <<END_OF_LIST
+$answer_initrds
+END_OF_LIST
 }

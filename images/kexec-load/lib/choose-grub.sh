@@ -6,11 +6,10 @@
 choose_from_grub() {
     grub_directory=$(find_grub) || return 1
     is_text_file "$grub_directory/grub.cfg" ||
-        refuse_choice "$grub_directory/grub.cfg cannot be read as text of at most $MOST_TEXT bytes" || return
-    answer=$(ask_grub) || refuse_choice "$grub_directory/grub.cfg cannot be understood" || return
-    reason=$(value_of refuse "$answer")
-    [ -z "$reason" ] || refuse_choice "$reason" || return
-    CHOSEN_REASON="grub.cfg: entry '$(value_of title "$answer")' ($(value_of why "$answer"))"
+        refuse_choice "$(shown "$grub_directory/grub.cfg") cannot be read as text of at most $MOST_TEXT bytes" || return
+    read_answer "$(ask_grub)" || refuse_choice "$(shown "$grub_directory/grub.cfg") cannot be understood" || return
+    [ -z "$answer_refuse" ] || refuse_choice "$answer_refuse" || return
+    CHOSEN_REASON=$answer_why
     take_grub_files
 }
 
@@ -26,34 +25,40 @@ ask_grub() {
     platform=pc
     [ ! -d "$ROOT/sys/firmware/efi" ] || platform=efi
     MENU_DIRECTORY=$grub_directory MENU_FILES=$(grub_files) MENU_PLATFORM=$platform \
-        ENTRY_FILES=$(entry_files "$ROOT/boot") MACHINE=$(machine) \
+        BLOCK_ENVIRONMENT=$(block_environment) ENTRY_FILES=$(entry_files "$ROOT/boot") MACHINE=$(machine) \
         run_awk -f "$LIB/version.awk" -f "$LIB/entry.awk" -f "$LIB/grub-read.awk" \
         -f "$LIB/grub-words.awk" -f "$LIB/grub-commands.awk" -f "$LIB/grub.awk"
 }
 
-# The files beside grub.cfg that it may look at, by name.
+# The files beside grub.cfg that it may look at or read, by name: regular, and none that would take long.
 grub_files() {
-    for file in "$grub_directory"/*.cfg "$grub_directory/grubenv"; do
-        is_one_line "$file" && is_text_file "$file" && printf '%s\n' "${file##*/}"
+    for file in "$grub_directory"/*.cfg "$grub_directory"/*.txt "$grub_directory/grubenv"; do
+        ! is_text_file "$file" || ! is_one_line "$file" || printf '%s\n' "${file##*/}"
     done
 }
 
+# GRUB cannot write to btrfs: there grubenv only says env_block=FIRST+COUNT, sectors of the same file system where the
+# variables are (openSUSE's and Fedora's grub2-editenv).
+block_environment() {
+    is_text_file "$grub_directory/grubenv" || return 0
+    sectors=$(sed -n 's/^env_block=\([0-9]\{1,9\}+[0-9]\{1,2\}\)$/\1/p' "$grub_directory/grubenv" | head -n 1)
+    [ -n "$sectors" ] || return 0
+    device=$ROOT$(printf '%s\n' "$MOUNTS" | awk '($1 == "/boot" || $1 == "/") && !found { print $3; found = 1 }')
+    [ -f "$device" ] || [ -b "$device" ] || return 0
+    dd if="$device" bs=512 skip="${sectors%+*}" count="${sectors#*+}" 2>/dev/null | tr -d '\000'
+}
+
 take_grub_files() {
-    device=$(value_of kernel_device "$answer")
-    value=$(value_of kernel "$answer")
-    find_boot_file "$device" "$value" ||
-        refuse_choice "$CHOSEN_REASON: there is no $value on a file system that is mounted here" || return
+    find_boot_file "$answer_kernel" || refuse_choice "$CHOSEN_REASON: $BOOT_FILE_PROBLEM" || return
     CHOSEN_KERNEL=$BOOT_FILE
-    CHOSEN_COMMAND_LINE=$(value_of command_line "$answer")
+    CHOSEN_COMMAND_LINE=$answer_command_line
     CHOSEN_HAS_COMMAND_LINE=yes
-    CHOSEN_ONE_SHOT=$([ -z "$(value_of once "$answer")" ] || printf '%s' "$grub_directory/grubenv")
-    while IFS='	' read -r name value; do
-        [ "$name" != initrd_device ] || device=$value
-        [ "$name" = initrd ] || continue
-        find_boot_file "$device" "$value" ||
-            refuse_choice "$CHOSEN_REASON: there is no $value on a file system that is mounted here" || return
+    CHOSEN_ONE_SHOT=${answer_once:+"$grub_directory/grubenv"}
+    [ -n "$answer_initrds" ] || return 0
+    while IFS= read -r file; do
+        find_boot_file "$file" || refuse_choice "$CHOSEN_REASON: $BOOT_FILE_PROBLEM" || return
         add_initrd "$BOOT_FILE"
-    done <<END_OF_ANSWER
-$answer
-END_OF_ANSWER
+    done <<END_OF_LIST
+$answer_initrds
+END_OF_LIST
 }

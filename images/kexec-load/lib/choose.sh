@@ -16,6 +16,7 @@ unset piece
 
 choose() {
     forget_choice
+    note_mounts
     for source in configuration boot_loader_specification grub debian_links newest; do
         CHOSEN_SOURCE=$(printf '%s' "$source" | tr _ -)
         verdict=0

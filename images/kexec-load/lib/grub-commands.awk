@@ -22,10 +22,13 @@ function command(    name) {
     else if (name ~ /^linux(16|efi)?$/) note_kernel()
     else if (name ~ /^initrd(16|efi)?$/) note_initrds()
     else if (name == "return" || name == "break") leaving = 1
-    else if (name ~ /^(chainloader|fwsetup|halt|reboot|exit|devicetree|multiboot2?|module2?|ntldr|linuxloader)$/)
-        other = name
+    else if (name ~ /^(chainloader|fwsetup|halt|reboot|exit|devicetree|multiboot2?|ntldr|linuxloader)$/) not_linux(name)
     else if (name ~ /^(xen_|knetbsd|kfreebsd|kopenbsd|xnu_|plan9|truecrypt|loopback|efi|normal_exit|freedos)/)
-        other = name
+        not_linux(name)
+}
+
+function not_linux(name) {
+    if (other == "") other = name
 }
 
 function negated_command(    at) {
@@ -35,9 +38,13 @@ function negated_command(    at) {
     status = !status
 }
 
-function call(body) {
+# A function sees its arguments as $1, $2, ...; they are gone when it returns.
+function call(body,    at, given) {
+    given = argc - 1
+    for (at = 1; at <= given; at++) variable[at] = args[at + 1]
     run(body, 1)
     leaving = 0
+    for (at = 1; at <= given; at++) delete variable[at]
 }
 
 function assign(text,    at) {
@@ -58,26 +65,35 @@ function load_environment(    file, at, allowed, some) {
         else if (args[at] ~ /^--file=/) file = substr(args[at], 8)
         else if (args[at] !~ /^-/) some = allowed[args[at]] = 1
     }
-    if (file ~ /^\([^)]*\)[0-9]+\+[0-9]+$/) give_up("grub.cfg: GRUB's variables are in disk blocks (" file ")")
-    if (!file_exists(file)) status = 1
-    else read_environment(directory substr(file, 7), some, allowed)
+    if (file ~ /^\([^)]*\)[0-9]+\+[0-9]+$/) {
+        read_environment(ENVIRON["BLOCK_ENVIRONMENT"], some, allowed)
+        if (status) give_up("grub.cfg: GRUB's variables in disk blocks (" file ") cannot be read")
+        if (one_shot != "") give_up("grub.cfg: an entry is asked for once, in disk blocks that only GRUB writes")
+    } else if (file_exists(file)) read_environment(whole_text(directory substr(file, 7)), some, allowed)
+    else status = 1
 }
 
-function read_environment(file, some, allowed,    line, at, name) {
-    if ((getline line < file) <= 0 || line != "# GRUB Environment Block") {
-        close(file)
+function whole_text(file,    line, text) {
+    text = ""
+    while ((getline line < file) > 0 && length(text) < MOST_LINE) text = text line "\n"
+    close(file)
+    return text
+}
+
+function read_environment(text, some, allowed,    count, lines, line, at, name) {
+    count = split(text, lines, "\n")
+    if (lines[1] != "# GRUB Environment Block") {
         status = 1
         return
     }
-    while ((getline line < file) > 0) {
-        at = index(line, "=")
-        if (line ~ /^#/ || at < 2) continue
-        name = substr(line, 1, at - 1)
+    for (line = 2; line <= count; line++) {
+        at = index(lines[line], "=")
+        if (lines[line] ~ /^#/ || at < 2) continue
+        name = substr(lines[line], 1, at - 1)
         if (some && !(name in allowed)) continue
-        variable[name] = unescape(substr(line, at + 1))
+        variable[name] = unescape(substr(lines[line], at + 1))
         if (name == "next_entry" && variable[name] != "") one_shot = variable[name]
     }
-    close(file)
 }
 
 function unescape(text,    result, at) {
@@ -124,7 +140,7 @@ function note_kernel(    at) {
     command_line = ""
     initrds = 0
     for (at = 3; at <= argc; at++) command_line = command_line (at > 3 ? " " : "") quoted(args[at])
-    if (kernel ~ /memtest/) other = "memory test"
+    if (kernel ~ /memtest/) not_linux("memory test")
 }
 
 # As GRUB writes words into the command line (lib/cmdline.c): blanks get double quotes, quotes a backslash.
@@ -144,7 +160,7 @@ function note_initrds(    at) {
     initrds = 0
     for (at = 2; at <= argc; at++) {
         if (args[at] ~ /^-/) continue
-        if (args[at] ~ /^newc:/) other = "an initrd made by GRUB"
+        if (args[at] ~ /^newc:/) not_linux("an initrd made by GRUB")
         initrd[++initrds] = args[at]
     }
 }

@@ -4,10 +4,7 @@
 # mate[] leads from an opening brace to its closing one.
 BEGIN {
     MOST_LINE = 8192
-    MOST_TOKENS = 200000
-    # One word: plain characters, escaped ones, quoted strings and variables, in any mixture.
-    WORD = "^([^] \t\n;{}|&<>'\"\\\\$[]|\\[|\\]|\\\\(.|\n)|'[^']*'|\"([^\"\\\\]|\\\\(.|\n))*\"|" \
-        "[$][{][^}]*[}]|[$])+"
+    MOST_TOKENS = 40000
     tokens = 0
 }
 
@@ -34,53 +31,98 @@ function add_token(what, text, number) {
     mate[open_brace[braces--]] = tokens
 }
 
-# Takes the tokens off the front of text; returns what is left if a quoted string goes on in the next line.
-function take_tokens(text, number,    first) {
-    for (;;) {
-        sub(/^[ \t]+/, "", text)
-        first = substr(text, 1, 1)
-        if (text == "\\") return text
-        if (first == "" || first == "#") break
-        if (first == ";" || first == "\n") add_token("newline", first, number)
-        else if (first == "{" || first == "}") add_token(first, first, number)
-        else if (index("|&<>", first)) give_up(reading ", line " number ": '" first "' is not understood")
-        else if (match(text, WORD)) {
-            if (substr(text, RLENGTH + 1, 1) ~ /['"\\]/) return text
-            add_token("word", substr(text, 1, RLENGTH), number)
-            text = substr(text, RLENGTH + 1)
-            continue
-        } else return text
-        text = substr(text, 2)
-    }
-    add_token("newline", "", number)
-    return ""
-}
-
-# One more line; `held` is the start of a word whose closing quote has not come yet.
+# One more line of the script. Quoted strings go on over lines: `quote` is the one that is open, `built` the word so
+# far. Each character is looked at once, whatever the lines hold.
 function take_line(text, number) {
-    if (length(text) + length(held) > MOST_LINE) {
-        if (held == "") give_up(reading ", line " number ": longer than " MOST_LINE " characters")
-        give_up(reading ", line " held_at ": a quoted string without an end")
+    if (built == "") started = number
+    if (length(text) + length(built) > MOST_LINE) {
+        if (quote != "") give_up(reading ", line " started ": a quoted string without an end")
+        give_up(reading ", line " number ": longer than " MOST_LINE " characters")
     }
     gsub(/\r/, "", text)
-    if (held == "") held_at = number
-    else text = held "\n" text
-    # Without a further quote the string goes on; looking again at every line would take long.
-    if (held != "" && held !~ /\\$/ && substr(text, length(held) + 1) !~ /['"]/) held = text
-    else held = take_tokens(text, held_at)
+    rest = text
+    while (quote != "" ? take_quoted() : take_plain(number));
+}
+
+# Adds to the word up to the closing quote; fails if it is not in this line.
+function take_quoted(    stop) {
+    stop = quote == "'" ? index(rest, quote) : closing_quote(rest)
+    if (!stop) {
+        built = built rest "\n"
+        return 0
+    }
+    take(stop)
+    quote = ""
+    return 1
+}
+
+# Where the first double quote is that no backslash takes away; 0 if there is none.
+function closing_quote(text,    passed) {
+    passed = 0
+    while (match(text, /["\\]/)) {
+        if (substr(text, RSTART, 1) == "\"") return passed + RSTART
+        passed += RSTART + 1
+        text = substr(text, RSTART + 2)
+    }
+    return 0
+}
+
+# Moves the next characters of the line to the word.
+function take(count) {
+    built = built substr(rest, 1, count)
+    rest = substr(rest, count + 1)
+    return 1
+}
+
+# One step outside of quotes; fails at the end of the line.
+function take_plain(number,    first) {
+    if (built == "") sub(/^[ \t]+/, "", rest)
+    first = substr(rest, 1, 1)
+    if (rest == "\\") {
+        built = built "\\\n"
+        return 0
+    }
+    if (first == "'" || first == "\"") {
+        quote = first
+        return take(1)
+    }
+    if (first == "\\") return take(2)
+    if (first == "$") return take(match(rest, /^[$][{][^}]*[}]/) ? RLENGTH : 1)
+    if (match(rest, /^[^ \t\n;{}|&<>'"\\$]+/) && (built != "" || first != "#")) return take(RLENGTH)
+    return end_of_word(first, number)
+}
+
+function end_of_word(first, number) {
+    if (built != "") add_token("word", built, started)
+    built = ""
+    started = number
+    if (first == "" || first == "#") {
+        add_token("newline", "", number)
+        return 0
+    }
+    if (first == ";" || first == "\n") add_token("newline", first, number)
+    else if (first == "{" || first == "}") add_token(first, first, number)
+    else if (index("|&<>", first)) give_up(reading ", line " number ": '" first "' is not understood")
+    rest = substr(rest, 2)
+    return 1
+}
+
+function begin_reading(name) {
+    reading = name
+    built = quote = ""
+    return tokens + 1
 }
 
 function finish_reading(number) {
-    if (held != "") give_up(reading ", line " held_at ": a quoted string without an end")
+    if (quote != "") give_up(reading ", line " started ": a quoted string without an end")
+    if (built != "") add_token("word", built, started)
     add_token("end", "", number)
     if (braces) give_up(reading ", line " line_of[open_brace[braces]] ": a brace that is not closed")
 }
 
 # Returns the index of the first token of the file.
 function read_script(file, name,    first, number, text) {
-    reading = name
-    first = tokens + 1
-    held = ""
+    first = begin_reading(name)
     number = 0
     while ((getline text < file) > 0) take_line(text, ++number)
     close(file)
@@ -90,9 +132,7 @@ function read_script(file, name,    first, number, text) {
 
 # The same for lines that are at hand, parted by newlines.
 function read_text(lines, name,    first, count, at, list) {
-    reading = name
-    first = tokens + 1
-    held = ""
+    first = begin_reading(name)
     count = split(lines, list, "\n")
     for (at = 1; at <= count; at++) take_line(list[at], at)
     finish_reading(count)

@@ -6,7 +6,8 @@ function take_variable(text) {
     value = ""
     if (match(text, /^[$][{][^}]*[}]/)) value = variable[substr(text, 3, RLENGTH - 3)]
     else if (match(text, /^[$][A-Za-z_][A-Za-z0-9_]*/)) value = variable[substr(text, 2, RLENGTH - 1)]
-    else if (match(text, /^[$]([0-9]+|[?@*#])/)) value = text ~ /^[$][?]/ ? status "" : ""
+    else if (match(text, /^[$][0-9]+/)) value = variable[substr(text, 2, RLENGTH - 1)]
+    else if (match(text, /^[$][?@*#]/)) value = text ~ /^[$][?]/ ? status "" : ""
     else {
         value = "$"
         return 1
@@ -66,8 +67,7 @@ function expand_word(raw,    length_taken, first) {
             length_taken = index(substr(raw, 2), "'") + 1
             append(substr(raw, 2, length_taken - 2))
         } else if (first == "\"") {
-            match(raw, /^"([^"\\]|\\(.|\n))*"/)
-            length_taken = RLENGTH
+            length_taken = closing_quote(substr(raw, 2)) + 1
             append(expand_quoted(substr(raw, 2, length_taken - 2)))
         } else if (first == "\\") {
             length_taken = 2

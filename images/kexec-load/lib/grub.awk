@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 # What GRUB would boot: runs its configuration as GRUB does, far enough to know the menu, then the default entry.
 # In:  MENU_DIRECTORY (of grub.cfg), MENU_FILES (regular files there, a name per line), MENU_PLATFORM (efi or pc),
-#      ENTRY_FILES (Boot Loader Specification entries for `blscfg`, a path per line), MACHINE (architecture).
-# Out: lines of NAME<tab>VALUE: title, why, kernel, kernel_device, initrd, initrd_device, command_line, once;
-#      or `refuse` and the reason. Needs grub-read.awk, grub-words.awk, entry.awk and version.awk.
+#      BLOCK_ENVIRONMENT (what `env_block` leads to), ENTRY_FILES (Boot Loader Specification entries for `blscfg`, a
+#      path per line), MACHINE (architecture).
+# Out: lines of NAME<tab>VALUE: why, kernel and initrd as (DEVICE)/PATH, command_line, once; or `refuse` and the
+#      reason. Needs grub-read.awk, grub-words.awk, entry.awk and version.awk.
 BEGIN {
-    MOST_STEPS = 100000
+    MOST_STEPS = 20000
     MOST_DEPTH = 60
     directory = ENVIRON["MENU_DIRECTORY"]
     note_names(ENVIRON["MENU_FILES"])
@@ -197,9 +198,16 @@ function choose_entry(    path, first, step) {
         check_password(chosen)
         if (!entry_is_submenu[chosen]) break
         first = entries + 1
-        run(entry_body[chosen], 1)
+        run_entry(chosen)
     }
-    run(entry_body[chosen], 1)
+    run_entry(chosen)
+}
+
+# What was said outside the entry (Debian 13 asks `fwsetup --is-supported`) is not what is booted.
+function run_entry(at) {
+    other = kernel = ""
+    leaving = 0
+    run(entry_body[at], 1)
 }
 
 function check_password(at) {
@@ -212,8 +220,7 @@ function check_password(at) {
 function report(    at) {
     if (other != "") give_up("grub.cfg: entry '" entry_title[chosen] "' is no Linux that kexec could start (" other ")")
     if (kernel == "") give_up("grub.cfg: entry '" entry_title[chosen] "' loads no Linux kernel")
-    print "title\t" one_line(entry_title[chosen])
-    print "why\t" one_line(why)
+    print "why\tgrub.cfg: entry '" one_line(entry_title[chosen]) "' (" one_line(why) ")"
     print_file("kernel", kernel)
     for (at = 1; at <= initrds; at++) print_file("initrd", initrd[at])
     print_value("command_line", command_line)
@@ -227,12 +234,6 @@ function print_value(name, text) {
 }
 
 # GRUB names files as (DEVICE)/PATH, or /PATH on the device that `root` names.
-function print_file(name, path,    device) {
-    device = variable["root"]
-    if (match(path, /^\([^)]*\)/)) {
-        device = substr(path, 2, RLENGTH - 2)
-        path = substr(path, RLENGTH + 1)
-    }
-    print_value(name "_device", device)
-    print_value(name, path)
+function print_file(name, path) {
+    print_value(name, (path ~ /^\([^)]*\)/ ? "" : "(" variable["root"] ")") path)
 }

@@ -1,5 +1,6 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2034  # what is set here is read elsewhere
 # Text from files that anyone may have written: bounded, and never evaluated.
 
 # No configuration of a boot loader comes near this size (bytes).
@@ -19,15 +20,27 @@ is_text_file() {
 
 # True if the text has no control characters: safe as one line of a list.
 is_one_line() {
-    [ -z "$(printf '%s' "$1" | LC_ALL=C tr -cd '\000-\037\177')" ] && case $1 in
-        *'
-'*) return 1 ;;
+    case $1 in
+        *[[:cntrl:]]*) return 1 ;;
     esac
 }
 
-# The value of NAME in lines of NAME<tab>VALUE.
-value_of() {
-    printf '%s\n' "$2" | while IFS='	' read -r name value; do
-        [ "$name" != "$1" ] || { printf '%s' "$value" && break; }
-    done
+# What grub.awk and bls.awk print, lines of NAME<tab>VALUE, into answer_NAME; initrds as a list, one a line.
+read_answer() {
+    answer_refuse='' answer_why='' answer_folder='' answer_kernel='' answer_initrds='' answer_command_line='' answer_once=''
+    while IFS='	' read -r name value; do
+        case $name in
+            refuse) answer_refuse=$value ;;
+            why) answer_why=$value ;;
+            folder) answer_folder=$value ;;
+            kernel) answer_kernel=$value ;;
+            initrd) answer_initrds="$answer_initrds${answer_initrds:+
+}$value" ;;
+            command_line) answer_command_line=$value ;;
+            once) answer_once=$value ;;
+        esac
+    done <<END_OF_ANSWER
+$1
+END_OF_ANSWER
+    [ -n "$answer_refuse$answer_why" ]
 }
