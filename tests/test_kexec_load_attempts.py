@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kexec_load_machine import INITRD, KERNEL, NEXT_BOOT_ID, Machine, debian_initrd
+from kexec_load_machine import INITRD, KERNEL, NEXT_BOOT_ID, Machine, bzimage, debian_initrd
 
 GRUB = 114
 KEXEC = 208
@@ -39,11 +39,11 @@ def test_a_failure_is_told_by_the_boot_after_it(machine):
     assert machine.run("confirm").stdout == ""
 
 
-@pytest.mark.parametrize("path", [KERNEL, INITRD])
-def test_a_kernel_that_has_changed_is_tried_again(machine, path):
+@pytest.mark.parametrize(("path", "content"), [(KERNEL, bzimage(8192)), (INITRD, debian_initrd() + b"\0" * 500)])
+def test_a_kernel_that_has_changed_is_tried_again(machine, path, content):
     fail(machine, 2)
     assert machine.load().startswith(TOO_OFTEN)
-    machine.write(INITRD, debian_initrd() + b"\0\0\0\0")
+    machine.write(path, content)
     assert machine.load().startswith("loaded ")
 
 

@@ -26,7 +26,7 @@ this_boot() {
 # What has to change for a kernel to be tried again: path, size and time of the kernel and of each initrd.
 identity_key() {
     while IFS= read -r identity_file; do
-        [ -z "$identity_file" ] || stat -L -c '%n %s %Y' "$identity_file"
+        [ -z "$identity_file" ] || TZ=UTC stat -L -c '%n %s %y' "$identity_file"
     done <<END | sha256sum | cut -c 1-16
 $CHOSEN_KERNEL
 $CHOSEN_INITRDS

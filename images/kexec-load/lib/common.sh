@@ -67,7 +67,7 @@ warn() {
 # The first line of a file below /proc or /sys, or nothing. Not with `read`: dash reads byte for byte, and some of
 # these files give their whole content to the first read(2) only.
 kernel_value() {
-    kernel_text=$(cat "$1" 2>/dev/null) || return
+    [ -e "$1" ] && kernel_text=$(cat "$1" 2>/dev/null) || return
     printf '%s' "${kernel_text%%
 *}"
 }

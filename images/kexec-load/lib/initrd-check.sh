@@ -70,15 +70,15 @@ first_non_zero() {
 
 # format_at FILE OFFSET: the format of what begins there.
 format_at() {
-    case $(od -An -v -tx1 -j "$2" -N 6 "$1" 2>/dev/null | tr -d ' \n') in
-        303730373031 | 303730373032) echo cpio ;;
-        1f8b*) echo gzip ;;
-        28b52ffd*) echo zstd ;;
-        fd377a585a00) echo xz ;;
-        02214c18*) echo lz4 ;;
-        425a68*) echo bzip2 ;;
-        5d0000*) echo lzma ;;
-        894c5a4f*) echo lzop ;;
+    case $(od -An -v -tx1 -j "$2" -N 6 "$1" 2>/dev/null) in
+        ' 30 37 30 37 30 31' | ' 30 37 30 37 30 32') echo cpio ;;
+        ' 1f 8b'*) echo gzip ;;
+        ' 28 b5 2f fd'*) echo zstd ;;
+        ' fd 37 7a 58 5a 00') echo xz ;;
+        ' 02 21 4c 18'*) echo lz4 ;;
+        ' 42 5a 68'*) echo bzip2 ;;
+        ' 5d 00 00'*) echo lzma ;;
+        ' 89 4c 5a 4f'*) echo lzop ;;
         *) echo unknown ;;
     esac
 }

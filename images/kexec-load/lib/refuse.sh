@@ -48,6 +48,7 @@ refuse_firmware_setup() {
         printf 'a reboot to firmware setup was asked for'
         return
     fi
+    [ -e "$EFIVARS/OsIndications-$EFI_GLOBAL" ] || return 1
     indications=$(os_indications)
     case $((indications & 0x1)),$((indications & 0x4)),$((indications & 0x60)) in
         0,0,0) return 1 ;;
@@ -57,7 +58,7 @@ refuse_firmware_setup() {
     esac
 }
 
-# The lowest byte of OsIndications, which has all defined bits; 0 if there is none. A file of efivarfs is four bytes
+# The lowest byte of OsIndications, which has all defined bits. A file of efivarfs is four bytes
 # of attributes, then the value.
 os_indications() {
     indicated=$(od -An -v -tu1 -j 4 -N 1 "$EFIVARS/OsIndications-$EFI_GLOBAL" 2>/dev/null | tr -d ' \n')
@@ -95,6 +96,7 @@ refuse_firmware_update() {
         printf 'changed firmware settings wait for a reboot (%s)' "$(shown "$pending")"
         return
     done
+    [ -e "$ROOT/var/lib/fwupd/pending.db" ] || return 1
     booted=$(awk '$1 == "btime" { print $2 }' "$ROOT/proc/stat" 2>/dev/null)
     updated=$(stat -c %Y "$ROOT/var/lib/fwupd/pending.db" 2>/dev/null)
     is_number "$booted" && is_number "$updated" && [ "$updated" -ge "$booted" ] &&

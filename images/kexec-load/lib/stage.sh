@@ -14,7 +14,7 @@ JOINED_INITRD=$STATE/initrd
 # True if the kernel says that an image is loaded. The file moved to a folder of its own in Linux 6.18.
 image_loaded() {
     for loaded_file in "$ROOT/sys/kernel/kexec/loaded" "$ROOT/sys/kernel/kexec_loaded"; do
-        [ "$(kernel_value "$loaded_file")" != 1 ] || return 0
+        [ ! -e "$loaded_file" ] || [ "$(cat "$loaded_file")" != 1 ] || return 0
     done
     return 1
 }
