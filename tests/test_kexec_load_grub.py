@@ -81,13 +81,20 @@ def test_kernel_on_a_file_system_that_is_not_mounted_is_not_mistaken_for_one_her
     assert f"there is no /boot/vmlinuz-{NEW} on a file system that is mounted here" in choice.reason
 
 
-def test_newest_of_fedoras_entries_is_booted_where_no_other_was_saved(shell, tmp_path):
-    root = Root(tmp_path, shell, "fedora-41")
-    root.edit("boot/grub2/grubenv", "saved_entry=", "ignored_entry=")
-    choice = root.choose()
-    assert choice.kernel == "/boot/vmlinuz-6.11.10-300.fc41.x86_64"
-    (root.path / choice.kernel[1:]).unlink()
+def test_btrfs_over_several_devices_is_known_by_any_of_them(shell, tmp_path):
+    root = Root(tmp_path, shell, "debian-13-btrfs")
+    root.edit("proc/self/mountinfo", "/dev/vda2", "/dev/vdb2")
     assert root.choose().verdict == 2
+    for device in ("vda2", "vdb2"):
+        root.write(f"sys/fs/btrfs/{UUID}/devices/{device}", "")
+    assert root.choose().kernel == "/boot/vmlinuz-6.12.38+deb13-amd64"
+
+
+@pytest.mark.parametrize("saved", ["ignored_entry", "saved_entry=6.9.12"])
+def test_newest_of_fedoras_entries_is_booted_where_none_that_exists_was_saved(saved, shell, tmp_path):
+    root = Root(tmp_path, shell, "fedora-41")
+    root.edit("boot/grub2/grubenv", "saved_entry", saved)
+    assert root.choose().kernel == "/boot/vmlinuz-6.11.10-300.fc41.x86_64"
 
 
 def test_update_that_grub_counts_tries_of_is_left_to_grub(shell, tmp_path):

@@ -29,6 +29,8 @@ is_device() {
         *) return 0 ;;
     esac
     [ -d "${device_link%/*}" ] || return 0
+    # One btrfs may be on several devices, and the link and the mount may name different ones.
+    [ ! -e "$ROOT/sys/fs/btrfs/${1#UUID=}/devices/${2##*/}" ] || return 0
     case $2 in
         /dev/root) return 0 ;;
         /dev/*) [ "$(readlink -f "$device_link")" = "$(readlink -f "$ROOT$2")" ] ;;

@@ -13,8 +13,8 @@ choose_from_boot_loader_specification() {
     [ -n "$entries$unified" ] ||
         refuse_choice "started by systemd-boot, whose entries are not in /efi, /boot/efi or /boot" || return
     read_answer "$(ask_systemd_boot)" || refuse_choice "systemd-boot: its entries cannot be understood" || return
-    [ -z "$answer_refuse" ] || refuse_choice "$answer_refuse" || return
-    CHOSEN_REASON=$answer_why
+    [ -z "$ANSWER_REFUSE" ] || refuse_choice "$ANSWER_REFUSE" || return
+    CHOSEN_REASON=$ANSWER_WHY
     take_entry_files
 }
 
@@ -77,14 +77,14 @@ ask_systemd_boot() {
 
 # Paths are relative to the partition that the entry is on.
 take_entry_files() {
-    CHOSEN_KERNEL=$answer_folder/${answer_kernel#/}
-    CHOSEN_COMMAND_LINE=$answer_command_line
+    CHOSEN_KERNEL=$ANSWER_FOLDER/${ANSWER_KERNEL#/}
+    CHOSEN_COMMAND_LINE=$ANSWER_COMMAND_LINE
     CHOSEN_HAS_COMMAND_LINE=yes
-    [ -z "$answer_once" ] || CHOSEN_ONE_SHOT=$(loader_variable_file LoaderEntryOneShot)
-    [ -n "$answer_initrds" ] || return 0
+    [ -z "$ANSWER_ONCE" ] || CHOSEN_ONE_SHOT=$(loader_variable_file LoaderEntryOneShot)
+    [ -n "$ANSWER_INITRDS" ] || return 0
     while IFS= read -r file; do
-        add_initrd "$answer_folder/${file#/}"
+        add_initrd "$ANSWER_FOLDER/${file#/}"
     done <<END_OF_LIST
-$answer_initrds
+$ANSWER_INITRDS
 END_OF_LIST
 }

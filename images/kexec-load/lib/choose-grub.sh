@@ -8,8 +8,8 @@ choose_from_grub() {
     is_text_file "$grub_directory/grub.cfg" ||
         refuse_choice "$(shown "$grub_directory/grub.cfg") cannot be read as text of at most $MOST_TEXT bytes" || return
     read_answer "$(ask_grub)" || refuse_choice "$(shown "$grub_directory/grub.cfg") cannot be understood" || return
-    [ -z "$answer_refuse" ] || refuse_choice "$answer_refuse" || return
-    CHOSEN_REASON=$answer_why
+    [ -z "$ANSWER_REFUSE" ] || refuse_choice "$ANSWER_REFUSE" || return
+    CHOSEN_REASON=$ANSWER_WHY
     take_grub_files
 }
 
@@ -49,16 +49,16 @@ block_environment() {
 }
 
 take_grub_files() {
-    find_boot_file "$answer_kernel" || refuse_choice "$CHOSEN_REASON: $BOOT_FILE_PROBLEM" || return
+    find_boot_file "$ANSWER_KERNEL" || refuse_choice "$CHOSEN_REASON: $BOOT_FILE_PROBLEM" || return
     CHOSEN_KERNEL=$BOOT_FILE
-    CHOSEN_COMMAND_LINE=$answer_command_line
+    CHOSEN_COMMAND_LINE=$ANSWER_COMMAND_LINE
     CHOSEN_HAS_COMMAND_LINE=yes
-    CHOSEN_ONE_SHOT=${answer_once:+"$grub_directory/grubenv"}
-    [ -n "$answer_initrds" ] || return 0
+    CHOSEN_ONE_SHOT=${ANSWER_ONCE:+"$grub_directory/grubenv"}
+    [ -n "$ANSWER_INITRDS" ] || return 0
     while IFS= read -r file; do
         find_boot_file "$file" || refuse_choice "$CHOSEN_REASON: $BOOT_FILE_PROBLEM" || return
         add_initrd "$BOOT_FILE"
     done <<END_OF_LIST
-$answer_initrds
+$ANSWER_INITRDS
 END_OF_LIST
 }

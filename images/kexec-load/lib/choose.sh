@@ -17,21 +17,27 @@ unset piece
 choose() {
     forget_choice
     note_mounts
-    for source in configuration boot_loader_specification grub debian_links newest; do
-        CHOSEN_SOURCE=$(printf '%s' "$source" | tr _ -)
+    for CHOSEN_SOURCE in configuration boot-loader-specification grub debian-links newest; do
         verdict=0
-        "choose_from_$source" || verdict=$?
-        case $verdict in
-            0) break ;;
-            1) continue ;;
-            *) return 2 ;;
-        esac
+        choose_from "$CHOSEN_SOURCE" || verdict=$?
+        [ "$verdict" -le 1 ] || return 2
+        [ "$verdict" -eq 1 ] || break
     done
     if [ -z "$CHOSEN_KERNEL" ]; then
         CHOSEN_SOURCE='' CHOSEN_REASON="no kernel found: nothing is configured, and there is none in /boot"
         return 1
     fi
     settle_command_line && files_are_there
+}
+
+choose_from() {
+    case $1 in
+        configuration) choose_from_configuration ;;
+        boot-loader-specification) choose_from_boot_loader_specification ;;
+        grub) choose_from_grub ;;
+        debian-links) choose_from_debian_links ;;
+        newest) choose_from_newest ;;
+    esac
 }
 
 forget_choice() {

@@ -24,7 +24,6 @@ root_argument() {
 check_root_argument() {
     ROOT_PROBLEM=''
     wanted=$(printf '%s\n' "$CHOSEN_COMMAND_LINE" | root_argument)
-    running=$(root_argument <"$ROOT/proc/cmdline" 2>/dev/null) || running=''
     case $wanted in
         '') no_root_is_fine || ROOT_PROBLEM="its command line has no root=" ;;
         UUID=*) find_disk uuid "${wanted#*=}" || root_not_found ;;
@@ -40,7 +39,11 @@ check_root_argument() {
 
 # An initrd may find the root on its own (systemd's gpt-auto, a live system): then the running kernel has none either.
 no_root_is_fine() {
-    [ -n "$CHOSEN_INITRDS" ] && [ -z "$running" ]
+    [ -n "$CHOSEN_INITRDS" ] && is_running_root ''
+}
+
+is_running_root() {
+    [ "$1" = "$(root_argument <"$ROOT/proc/cmdline")" ]
 }
 
 root_not_found() {
@@ -54,22 +57,26 @@ is_known_to_initrds() {
             zfs:* | zfs=* | ZFS=* | zfs | tmpfs | overlay | virtiofs:* | 9p:* | ubi[0-9]* | ubi:* | mtd:* | \
             gpt-auto | gpt-auto-force | dissect | off | bind:* | fstab | http://* | https://*) ;;
         [0-9]*:[0-9]*) [ -e "$ROOT/sys/dev/block/$1" ] ;;
-        *) [ "$1" = "$running" ] ;;
+        *) is_running_root "$1" ;;
     esac
 }
 
 # Is there a /dev/disk/by-KIND/NAME? Without udev there is no such folder: then what runs now must do.
 find_disk() {
-    folder=$ROOT/dev/disk/by-$1
-    [ -d "$folder" ] || { [ "$wanted" = "$running" ] && return || return 1; }
-    name=${2%/PARTNROFF=*}
-    for spelling in "$name" "$(printf '%s' "$name" | tr '[:upper:]' '[:lower:]')" "$(udev_name "$name")"; do
-        case $spelling in
-            '' | */*) continue ;;
-        esac
-        [ ! -e "$folder/$spelling" ] && [ ! -L "$folder/$spelling" ] || return 0
-    done
-    return 1
+    disk_folder=$ROOT/dev/disk/by-$1 disk_name=${2%/PARTNROFF=*}
+    if [ ! -d "$disk_folder" ]; then
+        is_running_root "$wanted"
+        return
+    fi
+    is_in_disk_folder "$disk_name" || is_in_disk_folder "$(udev_name "$disk_name")" ||
+        is_in_disk_folder "$(printf '%s' "$disk_name" | tr '[:upper:]' '[:lower:]')"
+}
+
+is_in_disk_folder() {
+    case $1 in
+        '' | . | .. | */*) return 1 ;;
+    esac
+    [ -e "$disk_folder/$1" ] || [ -L "$disk_folder/$1" ]
 }
 
 # udev writes characters that are unsafe in file names as \xHH (systemd, encode_devnode_name).

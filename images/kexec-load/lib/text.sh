@@ -25,22 +25,22 @@ is_one_line() {
     esac
 }
 
-# What grub.awk and bls.awk print, lines of NAME<tab>VALUE, into answer_NAME; initrds as a list, one a line.
+# What grub.awk and bls.awk print, lines of NAME<tab>VALUE, into ANSWER_...; initrds as a list, one a line.
 read_answer() {
-    answer_refuse='' answer_why='' answer_folder='' answer_kernel='' answer_initrds='' answer_command_line='' answer_once=''
+    ANSWER_REFUSE='' ANSWER_WHY='' ANSWER_FOLDER='' ANSWER_KERNEL='' ANSWER_INITRDS='' ANSWER_COMMAND_LINE='' ANSWER_ONCE=''
     while IFS='	' read -r name value; do
         case $name in
-            refuse) answer_refuse=$value ;;
-            why) answer_why=$value ;;
-            folder) answer_folder=$value ;;
-            kernel) answer_kernel=$value ;;
-            initrd) answer_initrds="$answer_initrds${answer_initrds:+
+            refuse) ANSWER_REFUSE=$value ;;
+            why) ANSWER_WHY=$value ;;
+            folder) ANSWER_FOLDER=$value ;;
+            kernel) ANSWER_KERNEL=$value ;;
+            initrd) ANSWER_INITRDS="$ANSWER_INITRDS${ANSWER_INITRDS:+
 }$value" ;;
-            command_line) answer_command_line=$value ;;
-            once) answer_once=$value ;;
+            command_line) ANSWER_COMMAND_LINE=$value ;;
+            once) ANSWER_ONCE=$value ;;
         esac
     done <<END_OF_ANSWER
 $1
 END_OF_ANSWER
-    [ -n "$answer_refuse$answer_why" ]
+    [ -n "$ANSWER_REFUSE$ANSWER_WHY" ]
 }
