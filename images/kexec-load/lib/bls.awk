@@ -24,23 +24,23 @@ function read_entries(list,    total, files, at) {
 }
 
 function keep_entry(file,    key) {
-    count++
-    order[count] = count
-    file_of[count] = file
-    for (key in field) entry[count, key] = field[key]
+    entries++
+    ranking[entries] = entries
+    file_of[entries] = file
+    for (key in field) entry[entries, key] = field[key]
     note_tries(base_name(file))
 }
 
 # NAME+LEFT.conf and NAME+LEFT-DONE.conf: the boot loader counts tries in the file's name; "" if it does not.
 function note_tries(name,    tries) {
-    left[count] = ""
+    left[entries] = ""
     if (match(name, /\+[0-9]+(-[0-9]+)?\.conf$/)) {
         tries = substr(name, RSTART + 1)
         sub(/[-.].*/, "", tries)
-        left[count] = tries + 0
+        left[entries] = tries + 0
         name = substr(name, 1, RSTART - 1) ".conf"
     }
-    id[count] = tolower(name)
+    id[entries] = tolower(name)
 }
 
 function read_images(list,    total, files, at, found) {
@@ -56,10 +56,10 @@ function read_images(list,    total, files, at, found) {
 # -- the order of the menu (specification, "Sorting") ---------------------------------------------------------
 
 function sort_entries(    at, to, one) {
-    for (at = 2; at <= count; at++) {
-        one = order[at]
-        for (to = at - 1; to >= 1 && comes_before(one, order[to]); to--) order[to + 1] = order[to]
-        order[to + 1] = one
+    for (at = 2; at <= entries; at++) {
+        one = ranking[at]
+        for (to = at - 1; to >= 1 && comes_before(one, ranking[to]); to--) ranking[to + 1] = ranking[to]
+        ranking[to + 1] = one
     }
 }
 
@@ -94,9 +94,9 @@ function choose_entry(    found, wanted) {
         if (found = find_entry(wanted, "default of loader.conf")) return found
     }
     if (images) give_up("systemd-boot: whether a unified kernel image comes first is not known")
-    if (!count) give_up("systemd-boot: there are no entries for this machine")
+    if (!entries) give_up("systemd-boot: there are no entries for this machine")
     why = wanted == "" ? "first of the entries" : "'" wanted "' names no entry, so the first"
-    return order[1]
+    return ranking[1]
 }
 
 function configured_default(file,    line, found) {
@@ -122,8 +122,8 @@ function find_entry(pattern, what,    at) {
     for (at = 1; at <= images; at++)
         if (matches(image_id[at], pattern))
             give_up("systemd-boot: " why " is a unified kernel image: what its stub does, a kexec would leave out")
-    for (at = 1; at <= count; at++)
-        if (matches(id[order[at]], pattern) || matches(without_suffix(id[order[at]]), pattern)) return order[at]
+    for (at = 1; at <= entries; at++)
+        if (matches(id[ranking[at]], pattern) || matches(without_suffix(id[ranking[at]]), pattern)) return ranking[at]
     return 0
 }
 
