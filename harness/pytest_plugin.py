@@ -56,6 +56,8 @@ class Plugin:
         self.settings = _resolve(config, shared.get("kexec_seed"))
         self.run = RunSession(self.settings, shared.get("kexec_run_id") or new_run_id(clock), clock, self.say)
         self.infrastructure_failed = False
+        #: whether JUNIT is written into the run's folder, rather than nowhere or where the user named it
+        self.writes_junit = False
         self._report: Report | None = None
 
     @cached_property
@@ -102,9 +104,14 @@ class Plugin:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """The items of a cell share its campaign, so that they must share a worker."""
         for item in items:
-            cell = getattr(item, "callspec", None) and item.callspec.params.get("cell")  # type: ignore[attr-defined]
-            if isinstance(cell, Cell):
+            cell = _cell_of(item)
+            if cell is not None:
                 item.add_marker(pytest.mark.xdist_group(cell.cell_id))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Tests without machines are no run, and have no folder for a JUnit file."""
+        if self.writes_junit and not any(_cell_of(item) for item in session.items):
+            _write_no_junit(self._config)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -287,8 +294,20 @@ def _resolve(config: pytest.Config, seed: int | None = None) -> Settings:
     return resolve(sources) if seed is None else resolve(sources, draw_seed=lambda: seed)
 
 
+def _cell_of(item: pytest.Item) -> Cell | None:
+    cell = item.callspec.params.get("cell") if hasattr(item, "callspec") else None
+    return cell if isinstance(cell, Cell) else None
+
+
 def _write_junit(config: pytest.Config, plugin: Plugin) -> None:
-    """pytest's own JUnit file goes into the run's folder, where results were asked for and no other was named."""
-    asked = plugin.settings.origins["results"] != "default"
-    if asked and not config.option.xmlpath and not config.option.collectonly and not plugin.is_worker:
+    """pytest's own JUnit file goes into the run's folder, if no other place was named."""
+    if not config.option.xmlpath and not config.option.collectonly and not plugin.is_worker:
         config.option.xmlpath = str(plugin.run.run_dir / JUNIT)
+        plugin.writes_junit = True
+
+
+def _write_no_junit(config: pytest.Config) -> None:
+    """Take `_write_junit` back: pytest's plugin for it ends as it does at the end of a session."""
+    junit: Any = config.pluginmanager.get_plugin("junitxml")
+    junit.pytest_unconfigure(config)
+    config.option.xmlpath = None

@@ -160,7 +160,7 @@ def available_memory_mib() -> int | None:
 def _space(name: str, folder: Path, needed_mib: int, good: str, setting: str) -> Finding:
     """Free space where `folder` is, or will be."""
     existing = next((path for path in (folder, *folder.absolute().parents) if path.exists()), Path("/"))
-    if not os.access(existing, os.W_OK):
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
         return Finding(name, Status.FAIL, f"{existing} cannot be written to", f"choose another folder: {setting}=...")
     free = shutil.disk_usage(existing).free // MIB
     if free < needed_mib:

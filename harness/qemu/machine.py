@@ -120,4 +120,6 @@ class QemuMachine:
         if self._process is not None:
             self._process.kill()
         self._watcher.close()
+        if self._process is not None:
+            self._process.close()
         shutil.rmtree(self.spec.folder, ignore_errors=True)
