@@ -87,8 +87,8 @@ class Lab:
 
     @cached_property
     def qemu(self) -> host.QemuBinary:
-        """The QEMU that runs every machine. Raises ToolMissing."""
-        return host.find_qemu("x86_64")
+        """The QEMU that runs every machine. Raises ToolMissing, or ConfigError for a named one that is none."""
+        return host.find_qemu("x86_64", self._settings.qemu)
 
     @cached_property
     def accel(self) -> host.AccelChoice:

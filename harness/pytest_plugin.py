@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,12 @@ class Plugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
         if self.settings.matrix.is_file() or any(getattr(self.settings, name) for name in DIMENSIONS):
-            with _usage_errors():
-                self.cells  # noqa: B018  # a wrong name is said before anything is collected
+            try:
+                with _usage_errors():
+                    self.cells  # noqa: B018  # a wrong name is said before anything is collected
+            except pytest.UsageError:
+                self._leave_no_junit()
+                raise
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "cell" in metafunc.fixturenames:
@@ -110,8 +114,21 @@ class Plugin:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tests without machines are no run, and have no folder for a JUnit file."""
-        if self.writes_junit and not any(_cell_of(item) for item in session.items):
-            _write_no_junit(self._config)
+        if not any(_cell_of(item) for item in session.items):
+            self._leave_no_junit()
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Ctrl-C, or an error that ends the run: if nothing was recorded, nothing is left behind."""
+        if not self.run.started:
+            self._leave_no_junit()
+
+    def _leave_no_junit(self) -> None:
+        """Take `_write_junit` back: pytest's plugin for it ends as it does at the end of a session."""
+        if self.writes_junit:
+            self.writes_junit = False
+            junit: Any = self._config.pluginmanager.get_plugin("junitxml")
+            junit.pytest_unconfigure(self._config)
+            self._config.option.xmlpath = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -170,16 +187,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(plugin, "kexec-harness-run")
     config.stash[_PLUGIN] = plugin
     _write_junit(config, plugin)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """A run that recorded nothing leaves nothing behind."""
-    plugin = config.stash.get(_PLUGIN, None)
-    if plugin is not None and not plugin.is_worker and not plugin.run.started:
-        (plugin.run.run_dir / JUNIT).unlink(missing_ok=True)
-        with suppress(OSError):
-            plugin.run.run_dir.rmdir()
 
 
 def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
@@ -304,10 +311,3 @@ def _write_junit(config: pytest.Config, plugin: Plugin) -> None:
     if not config.option.xmlpath and not config.option.collectonly and not plugin.is_worker:
         config.option.xmlpath = str(plugin.run.run_dir / JUNIT)
         plugin.writes_junit = True
-
-
-def _write_no_junit(config: pytest.Config) -> None:
-    """Take `_write_junit` back: pytest's plugin for it ends as it does at the end of a session."""
-    junit: Any = config.pluginmanager.get_plugin("junitxml")
-    junit.pytest_unconfigure(config)
-    config.option.xmlpath = None

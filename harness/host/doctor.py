@@ -52,6 +52,7 @@ def doctor(
     probe_kit: ProbeKitSource,
     arch: str = "x86_64",
     accel: Request = "auto",
+    qemu_binary: str | None = None,
     mirror: str | None = None,
 ) -> list[Finding]:
     """Look at everything a soak needs. Takes a few seconds: the accelerator is proven by booting a guest.
@@ -60,7 +61,7 @@ def doctor(
     """
     findings = [_tools()]
     try:
-        qemu = find_qemu(arch)
+        qemu = find_qemu(arch, qemu_binary)
     except HarnessError as error:
         findings.append(Finding("qemu", Status.FAIL, _first_line(error), "no machine can be started"))
     else:
