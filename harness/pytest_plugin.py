@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
@@ -30,6 +31,7 @@ from harness.guest import Guest
 from harness.images import recipes
 from harness.lab import Lab, device_sets, methods
 from harness.model import Cell, CycleEnd
+from harness.pytest_jobs import CellScheduling
 from harness.qemu.machine import QemuMachine
 from harness.registry import lookup
 from harness.report import terminal
@@ -53,7 +55,7 @@ class Plugin:
         shared: dict[str, Any] = getattr(config, "workerinput", {})
         self.is_worker = bool(shared)
         clock = HostClock()
-        self.settings = _resolve(config, shared.get("kexec_seed"))
+        self.settings = _resolve(config, config.option, shared.get("kexec_seed"))
         self.run = RunSession(self.settings, shared.get("kexec_run_id") or new_run_id(clock), clock, self.say)
         self.infrastructure_failed = False
         #: whether JUNIT is written into the run's folder, rather than nowhere or where the user named it
@@ -105,13 +107,6 @@ class Plugin:
         if "method" in metafunc.fixturenames:
             metafunc.parametrize("method", self.settings.methods)
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """The items of a cell share its campaign, so that they must share a worker."""
-        for item in items:
-            cell = _cell_of(item)
-            if cell is not None:
-                item.add_marker(pytest.mark.xdist_group(cell.cell_id))
-
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tests without machines are no run, and have no folder for a JUnit file."""
         if not any(_cell_of(item) for item in session.items):
@@ -134,6 +129,13 @@ class Plugin:
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["kexec_run_id"] = self.run.run_dir.name
         node.workerinput["kexec_seed"] = self.settings.seed
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> CellScheduling | None:
+        """Unless the user chose another way with `--dist`."""
+        if config.option.dist != "load":
+            return None
+        return CellScheduling(config, log, [cell.cell_id for cell in self.cells])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -169,15 +171,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(setting.key, setting.help, type=ini_type, default=None)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_cmdline_main(config: pytest.Config) -> Iterator[Any]:
-    """Several jobs are pytest-xdist's workers, and a cell's items stay together on one of them."""
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Several jobs are pytest-xdist's workers.
+
+    Said as an option before options are parsed: a worker gets the same settings, and pytest-xdist takes the option
+    away from it, so that it starts no workers of its own.
+    """
+    given = early_config.known_args_namespace
     with _usage_errors():
-        jobs = _resolve(config).jobs
-    if jobs > 1 and config.getoption("numprocesses", None) is None:
-        config.option.numprocesses = jobs
-        config.option.dist = "loadgroup"
-    return (yield)
+        jobs = _resolve(early_config, given).jobs
+    if jobs > 1 and getattr(given, "numprocesses", None) is None:
+        args[:] = ["--numprocesses", str(jobs), *args]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -290,9 +294,9 @@ def _usage_errors() -> Iterator[None]:
         raise pytest.UsageError(str(error)) from None
 
 
-def _resolve(config: pytest.Config, seed: int | None = None) -> Settings:
+def _resolve(config: pytest.Config, options: Namespace, seed: int | None = None) -> Settings:
     sources = Sources(
-        command_line={setting.name: getattr(config.option, setting.key, None) for setting in SETTINGS},
+        command_line={setting.name: getattr(options, setting.key, None) for setting in SETTINGS},
         environment=os.environ,
         ini={setting.name: config.getini(setting.key) for setting in SETTINGS},
         ini_file=config.inipath,

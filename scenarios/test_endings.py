@@ -12,7 +12,6 @@ from pathlib import Path
 import pexpect
 import pytest
 
-
 pytestmark = pytest.mark.vm
 
 #: image build and several boots under emulation on a busy host

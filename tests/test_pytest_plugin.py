@@ -162,6 +162,16 @@ def test_a_budget_for_failures_is_a_gate_of_its_own(replay):
     result.stdout.fnmatch_lines(["*2 passed, 1 undecided*"])
 
 
+def test_several_jobs_give_one_run(replay, monkeypatch):
+    # In the environment, where workers find it too: they must not start workers of their own.
+    monkeypatch.setenv("KEXEC_JOBS", "2")
+    result = replay.runpytest_subprocess(*SOAK, timeout=60)
+    result.stdout.fnmatch_lines(["created: 2/2 workers", "*= 1 failed, 1 passed, 1 undecided in *"])
+    [run, *_] = [path for path in (replay.path / "results").iterdir() if not path.is_symlink()]
+    assert ET.parse(run / "junit.xml").getroot().find("testsuite").get("tests") == "3"
+    assert len((run / "cycles.csv").read_text().splitlines()) == 1 + 2
+
+
 def test_a_junit_file_named_by_the_user_is_written_there_alone(replay):
     replay.runpytest(*SOAK, "--junitxml=mine.xml")
     assert (replay.path / "mine.xml").is_file()
