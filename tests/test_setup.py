@@ -350,7 +350,7 @@ def test_without_a_mirror_no_image_is_begun(bare, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("snapshot", "named", "message"),
     [
-        (None, "deb.debian.org", "^MIRROR: 'deb.debian.org' is not an address of a mirror\n.*MIRROR=http://"),
+        (None, "mirror.example", "^MIRROR: 'mirror.example' is not an address of a mirror\n.*MIRROR=http://"),
         (None, "http://m/{snapshot}", "^MIRROR: has {snapshot} in it, but debian-13 asks for no snapshot"),
         ("20251101T000000Z", "http://m/debian", "^debian-13: snapshot: .* are on no ordinary mirror\n"),
         ("20251101T000000Z", None, "^debian-13: snapshot: .*\n.*MIRROR=http://HOST/archive/debian/{snapshot}"),
