@@ -10,7 +10,6 @@ import pytest
 
 from harness.config import Known, Settings, Sources, resolve
 
-PROJECT = Path(__file__).resolve().parents[1]
 SEED = 42
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import PROJECT
+from paths import PROJECT
 
 from harness.errors import ConfigError, ImageError, InfraError, ToolMissing
 from harness.host import (

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import filelock
 import msgspec
 import pytest
-from conftest import PROJECT
+from paths import PROJECT
 
 from harness.clock import ManualClock
 from harness.errors import ConfigError, ImageError, InfraError, NoSpace

@@ -8,11 +8,11 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from paths import PROJECT
 
 pytest_plugins = ["pytester"]
 
 TESTDATA = Path(__file__).parent / "testdata"
-PROJECT = Path(__file__).resolve().parents[1]
 CELL = "debian-13+virtio-net+seabios"
 
 #: a host on which everything is there, and whose machines play a recorded run back

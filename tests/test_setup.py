@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import PROJECT
+from paths import PROJECT
 
 from harness.config import SETTINGS
 from harness.errors import ConfigError, InfraError
