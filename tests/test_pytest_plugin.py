@@ -14,6 +14,7 @@ pytest_plugins = ["pytester"]
 
 TESTDATA = Path(__file__).parent / "testdata"
 CELL = "debian-13+virtio-net+seabios"
+SCENARIO = "scenarios/test_copied_soak.py"
 
 #: a host on which everything is there, and whose machines play a recorded run back
 REPLAYED_HOST = """
@@ -51,10 +52,12 @@ def replayed_host():
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A folder with the project's own scenarios, matrix and recipes, and no settings."""
-    for folder in ("scenarios", "images"):
-        shutil.copytree(PROJECT / folder, pytester.path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (pytester.path / "scenarios" / "conftest.py").unlink()
+    """A folder with the project's main scenario, matrix and recipes, and no settings."""
+    (pytester.path / "scenarios").mkdir()
+    # By another name: the run that these tests are part of may have imported the scenario itself.
+    shutil.copy(PROJECT / "scenarios" / "test_soak.py", pytester.path / SCENARIO)
+    shutil.copy(PROJECT / "scenarios" / "matrix.toml", pytester.path / "scenarios")
+    shutil.copytree(PROJECT / "images", pytester.path / "images")
     pytester.makepyprojecttoml('[tool.pytest]\nmarkers = ["vm: ...", "provoked: ..."]\n')
     return pytester
 
@@ -66,14 +69,14 @@ def replay(project: pytest.Pytester) -> pytest.Pytester:
     return project
 
 
-SOAK = ("scenarios/test_soak.py", "--kexec-seed=1", "--kexec-blocks=1")
+SOAK = (SCENARIO, "--kexec-seed=1", "--kexec-blocks=1")
 
 
 # ---- what would run -----------------------------------------------------------------------------------------
 
 
 def test_ids_are_readable_and_listing_them_starts_and_leaves_nothing(project):
-    result = project.runpytest("--collect-only", "-q", "scenarios/test_soak.py", "--kexec-device=nvme,virtio-net")
+    result = project.runpytest("--collect-only", "-q", SCENARIO, "--kexec-device=nvme,virtio-net")
     assert result.ret == 0
     ids = {line.split("::", 1)[1] for line in result.outlines if "::" in line}
     assert ids == {
@@ -94,7 +97,7 @@ def test_ids_are_readable_and_listing_them_starts_and_leaves_nothing(project):
 )
 def test_settings_come_from_file_and_environment_too(project, monkeypatch, give):
     give(project, monkeypatch)
-    result = project.runpytest("--collect-only", "-q", "scenarios/test_soak.py")
+    result = project.runpytest("--collect-only", "-q", SCENARIO)
     result.stdout.fnmatch_lines(["*debian-13+e1000e+seabios*"])
 
 
@@ -108,7 +111,7 @@ def test_settings_come_from_file_and_environment_too(project, monkeypatch, give)
     ],
 )
 def test_a_wrong_setting_ends_with_4_and_one_message_and_leaves_nothing(project, option, message):
-    result = project.runpytest("scenarios/test_soak.py", option)
+    result = project.runpytest(SCENARIO, option)
     assert result.ret == 4
     result.stderr.fnmatch_lines([f"ERROR: *{message}"])
     assert "Traceback" not in str(result.stdout) + str(result.stderr)
@@ -188,7 +191,7 @@ def test_a_mirror_that_does_not_answer_ends_with_3_and_one_message_and_leaves_no
 
 
 def test_a_machine_that_comes_up_no_more_ends_the_cell_and_keeps_what_was_found(replay):
-    result = replay.runpytest("scenarios/test_soak.py", "--kexec-seed=1", "--kexec-blocks=2")
+    result = replay.runpytest(SCENARIO, "--kexec-seed=1", "--kexec-blocks=2")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*the recording has no further machine*"])
     rows = (replay.path / "results/latest/cycles.csv").read_text().splitlines()
