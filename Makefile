@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 # through a shell, so that a value may hold spaces, quotes and dollar signs.
 # (harness/config/table.py has them all; a test compares.)
 SETTINGS := DEVICE IMAGE FIRMWARE LOADER KERNEL METHODS BLOCKS JOBS SEED STOP RESULTS ACCEL MIRROR SELECT \
-            MEMORY SMP MARGIN FAILURE_BUDGET MATRIX IMAGES_DIR CACHE_DIR
+            MEMORY SMP MARGIN FAILURE_BUDGET MATRIX IMAGES_DIR CACHE_DIR QEMU
 # pytest's -k, and the Python that `make setup` uses.
 OTHERS := K PYTHON
 

@@ -75,7 +75,7 @@ install_packages() {
     packages=$1
     if ! command -v apt-get >/dev/null 2>&1; then
         die "this system has no apt-get; install, with its own package manager, what brings these:
-$(missing_rows | sed 's/^/  /; s/ \([^ ]*\)$/   (on Debian: \1)/')$(missing_python | sed 's/^/  /')"
+$({ missing_rows | sed 's/ \([^ ]*\)$/   (on Debian: \1)/' && missing_python; } | sed 's/^/  /')"
     fi
     if [ "$(id -u)" = 0 ]; then
         as_root=

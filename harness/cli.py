@@ -110,7 +110,7 @@ def cli() -> None:
 
 
 @cli.command()
-@with_settings("accel", "mirror", "results", "cache_dir")
+@with_settings("accel", "qemu", "mirror", "results", "cache_dir")
 @as_json
 def doctor(settings: Settings, as_json: bool) -> int:
     """What this host can do, and what follows. Ends with 1 if something that is needed does not work."""
@@ -124,6 +124,7 @@ def doctor(settings: Settings, as_json: bool) -> int:
         results_dir=settings.results,
         probe_kit=probe_kit,
         accel=settings.accel,
+        qemu_binary=settings.qemu,
         mirror=settings.mirror,
     )
     if as_json:

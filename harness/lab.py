@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,8 @@ from harness.images.probe_kit import ensure_probe_kit
 from harness.model import Accel, Cell, Loader
 from harness.qemu.arch import ARCHITECTURES
 from harness.qemu.argv import ECHO, MachineSpec, build, flatten, no_commas
-from harness.qemu.machine import QemuMachine, private_folder
+from harness.qemu.folder import PrivateFolder
+from harness.qemu.machine import QemuMachine
 from harness.reboot.base import Method
 from harness.registry import collect, lookup, members, unknown
 
@@ -87,8 +89,8 @@ class Lab:
 
     @cached_property
     def qemu(self) -> host.QemuBinary:
-        """The QEMU that runs every machine. Raises ToolMissing."""
-        return host.find_qemu("x86_64")
+        """The QEMU that runs every machine. Raises ToolMissing, or ConfigError for a named one that is none."""
+        return host.find_qemu("x86_64", self._settings.qemu)
 
     @cached_property
     def accel(self) -> host.AccelChoice:
@@ -135,20 +137,28 @@ class Lab:
 
         Raises NoSpace, ConfigError or InfraError; then nothing is left behind.
         """
-        folder = private_folder()
+        folder = _make_folder()
         try:
-            _check_space(folder)
-            spec = self.spec(cell, folder)
+            _check_space(folder.path)
+            spec = self.spec(cell, folder.path)
             images.create_overlay(self.image(cell.image), spec.root_disk)
-            with (folder / DATA_DISK).open("wb") as disk:
+            with (folder.path / DATA_DISK).open("wb") as disk:
                 os.truncate(disk.fileno(), DISK_MIB << 20)
             template = host.firmware_files(cell.firmware).vars
             if spec.ovmf_vars is not None and template is not None:
                 shutil.copyfile(template, spec.ovmf_vars)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.remove()
             raise
-        return QemuMachine(self.qemu.path, spec, self._clock)
+        return QemuMachine(self.qemu.path, spec, folder, self._clock)
+
+
+def _make_folder() -> PrivateFolder:
+    try:
+        return PrivateFolder()
+    except OSError as error:
+        place = error.filename or tempfile.gettempdir()
+        raise InfraError(f"{place}: {error.strerror}", mend="set TMPDIR to a folder that can be written to") from error
 
 
 def _check_space(folder: Path) -> None:

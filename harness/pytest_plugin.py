@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from harness.guest import Guest
 from harness.images import recipes
 from harness.lab import Lab, device_sets, methods
 from harness.model import Cell, CycleEnd
+from harness.pytest_jobs import CellScheduling
 from harness.qemu.machine import QemuMachine
 from harness.registry import lookup
 from harness.report import terminal
@@ -53,9 +55,11 @@ class Plugin:
         shared: dict[str, Any] = getattr(config, "workerinput", {})
         self.is_worker = bool(shared)
         clock = HostClock()
-        self.settings = _resolve(config, shared.get("kexec_seed"))
+        self.settings = _resolve(config, config.option, shared.get("kexec_seed"))
         self.run = RunSession(self.settings, shared.get("kexec_run_id") or new_run_id(clock), clock, self.say)
         self.infrastructure_failed = False
+        #: whether JUNIT is written into the run's folder, rather than nowhere or where the user named it
+        self.writes_junit = False
         self._report: Report | None = None
 
     @cached_property
@@ -90,8 +94,12 @@ class Plugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
         if self.settings.matrix.is_file() or any(getattr(self.settings, name) for name in DIMENSIONS):
-            with _usage_errors():
-                self.cells  # noqa: B018  # a wrong name is said before anything is collected
+            try:
+                with _usage_errors():
+                    self.cells  # noqa: B018  # a wrong name is said before anything is collected
+            except pytest.UsageError:
+                self._leave_no_junit()
+                raise
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "cell" in metafunc.fixturenames:
@@ -99,17 +107,35 @@ class Plugin:
         if "method" in metafunc.fixturenames:
             metafunc.parametrize("method", self.settings.methods)
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """The items of a cell share its campaign, so that they must share a worker."""
-        for item in items:
-            cell = getattr(item, "callspec", None) and item.callspec.params.get("cell")  # type: ignore[attr-defined]
-            if isinstance(cell, Cell):
-                item.add_marker(pytest.mark.xdist_group(cell.cell_id))
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Tests without machines are no run, and have no folder for a JUnit file."""
+        if not any(_cell_of(item) for item in session.items):
+            self._leave_no_junit()
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Ctrl-C, or an error that ends the run: if nothing was recorded, nothing is left behind."""
+        if not self.run.started:
+            self._leave_no_junit()
+
+    def _leave_no_junit(self) -> None:
+        """Take `_write_junit` back: pytest's plugin for it ends as it does at the end of a session."""
+        if self.writes_junit:
+            self.writes_junit = False
+            junit: Any = self._config.pluginmanager.get_plugin("junitxml")
+            junit.pytest_unconfigure(self._config)
+            self._config.option.xmlpath = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["kexec_run_id"] = self.run.run_dir.name
         node.workerinput["kexec_seed"] = self.settings.seed
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> CellScheduling | None:
+        """Unless the user chose another way with `--dist`."""
+        if config.option.dist != "load":
+            return None
+        return CellScheduling(config, log, [cell.cell_id for cell in self.cells])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -145,15 +171,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(setting.key, setting.help, type=ini_type, default=None)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_cmdline_main(config: pytest.Config) -> Iterator[Any]:
-    """Several jobs are pytest-xdist's workers, and a cell's items stay together on one of them."""
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Several jobs are pytest-xdist's workers.
+
+    Said as an option before options are parsed: a worker gets the same settings, and pytest-xdist takes the option
+    away from it, so that it starts no workers of its own.
+    """
+    given = early_config.known_args_namespace
     with _usage_errors():
-        jobs = _resolve(config).jobs
-    if jobs > 1 and config.getoption("numprocesses", None) is None:
-        config.option.numprocesses = jobs
-        config.option.dist = "loadgroup"
-    return (yield)
+        jobs = _resolve(early_config, given).jobs
+    if jobs > 1 and getattr(given, "numprocesses", None) is None:
+        args[:] = ["--numprocesses", str(jobs), *args]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -163,16 +191,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(plugin, "kexec-harness-run")
     config.stash[_PLUGIN] = plugin
     _write_junit(config, plugin)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """A run that recorded nothing leaves nothing behind."""
-    plugin = config.stash.get(_PLUGIN, None)
-    if plugin is not None and not plugin.is_worker and not plugin.run.started:
-        (plugin.run.run_dir / JUNIT).unlink(missing_ok=True)
-        with suppress(OSError):
-            plugin.run.run_dir.rmdir()
 
 
 def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
@@ -276,9 +294,9 @@ def _usage_errors() -> Iterator[None]:
         raise pytest.UsageError(str(error)) from None
 
 
-def _resolve(config: pytest.Config, seed: int | None = None) -> Settings:
+def _resolve(config: pytest.Config, options: Namespace, seed: int | None = None) -> Settings:
     sources = Sources(
-        command_line={setting.name: getattr(config.option, setting.key, None) for setting in SETTINGS},
+        command_line={setting.name: getattr(options, setting.key, None) for setting in SETTINGS},
         environment=os.environ,
         ini={setting.name: config.getini(setting.key) for setting in SETTINGS},
         ini_file=config.inipath,
@@ -287,8 +305,13 @@ def _resolve(config: pytest.Config, seed: int | None = None) -> Settings:
     return resolve(sources) if seed is None else resolve(sources, draw_seed=lambda: seed)
 
 
+def _cell_of(item: pytest.Item) -> Cell | None:
+    cell = item.callspec.params.get("cell") if hasattr(item, "callspec") else None
+    return cell if isinstance(cell, Cell) else None
+
+
 def _write_junit(config: pytest.Config, plugin: Plugin) -> None:
-    """pytest's own JUnit file goes into the run's folder, where results were asked for and no other was named."""
-    asked = plugin.settings.origins["results"] != "default"
-    if asked and not config.option.xmlpath and not config.option.collectonly and not plugin.is_worker:
+    """pytest's own JUnit file goes into the run's folder, if no other place was named."""
+    if not config.option.xmlpath and not config.option.collectonly and not plugin.is_worker:
         config.option.xmlpath = str(plugin.run.run_dir / JUNIT)
+        plugin.writes_junit = True

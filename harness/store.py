@@ -116,7 +116,7 @@ def create_run(results: Path, run_id: str) -> Path:
         link.symlink_to(run_id)
         link.rename(results / LATEST)
     except OSError as error:
-        raise StoreError(f"{run_dir}: {error.strerror}") from error
+        raise StoreError(f"{run_dir}: {error.strerror}; RESULTS= names another place for results") from error
     return run_dir
 
 

@@ -11,7 +11,6 @@ from kexec_load_machine import SHELLS, Machine
 
 from harness.config import Known, Settings, Sources, resolve
 
-PROJECT = Path(__file__).resolve().parents[1]
 SEED = 42
 
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[1]
 MAX_LINES = 400
 
 

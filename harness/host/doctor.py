@@ -52,6 +52,7 @@ def doctor(
     probe_kit: ProbeKitSource,
     arch: str = "x86_64",
     accel: Request = "auto",
+    qemu_binary: str | None = None,
     mirror: str | None = None,
 ) -> list[Finding]:
     """Look at everything a soak needs. Takes a few seconds: the accelerator is proven by booting a guest.
@@ -60,7 +61,7 @@ def doctor(
     """
     findings = [_tools()]
     try:
-        qemu = find_qemu(arch)
+        qemu = find_qemu(arch, qemu_binary)
     except HarnessError as error:
         findings.append(Finding("qemu", Status.FAIL, _first_line(error), "no machine can be started"))
     else:
@@ -160,7 +161,7 @@ def available_memory_mib() -> int | None:
 def _space(name: str, folder: Path, needed_mib: int, good: str, setting: str) -> Finding:
     """Free space where `folder` is, or will be."""
     existing = next((path for path in (folder, *folder.absolute().parents) if path.exists()), Path("/"))
-    if not os.access(existing, os.W_OK):
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
         return Finding(name, Status.FAIL, f"{existing} cannot be written to", f"choose another folder: {setting}=...")
     free = shutil.disk_usage(existing).free // MIB
     if free < needed_mib:

@@ -23,18 +23,26 @@ APT_TIMEOUT_S = 20
 
 def apt_mirror() -> str:
     """Address of the mirror. Raises InfraError without one."""
-    mirror = parse_index_targets(_index_targets())
+    fetched = _index_targets()
+    mirror = parse_index_targets(fetched) or parse_index_targets(_unfetched(fetched))
     if mirror is None:
         raise InfraError("no Debian mirror: this host's apt is set up with none", mend=MEND)
     return mirror
 
 
-def _index_targets() -> str:
+def _unfetched(fetched: str) -> str:
+    """The archives that apt has not fetched yet, which it leaves out where it is asked for their origin."""
+    known = {line.partition("|")[0] for line in fetched.splitlines()}
+    every = _index_targets("--no-release-info").splitlines()
+    return "\n".join(line for line in every if line.partition("|")[0] not in known)
+
+
+def _index_targets(*options: str) -> str:
     """What apt says of the package lists it is set up with; empty on a host without apt."""
     apt_get = which("apt-get")
     if apt_get is None:
         return ""
-    command = [str(apt_get), "indextargets", "--format", FORMAT, "Created-By: Packages"]
+    command = [str(apt_get), "indextargets", *options, "--format", FORMAT, "Created-By: Packages"]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=APT_TIMEOUT_S, check=False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -12,8 +11,7 @@ from msgspec import Struct
 from harness.errors import ConfigError, InfraError
 from harness.host.tools import find_tool, which
 
-#: names another binary than the one on the PATH
-SETTING = "KEXEC_QEMU"
+MEND = "QEMU= names a QEMU system emulator; without it, the one on the PATH is taken"
 VERSION_TIMEOUT_S = 20
 
 
@@ -26,17 +24,13 @@ class QemuBinary(Struct, frozen=True):
 
 
 def find_qemu(arch: str, binary: str | None = None) -> QemuBinary:
-    """The emulator for `arch`: `binary` (the user's setting), else $KEXEC_QEMU, else the one on the PATH.
+    """The emulator for `arch`: `binary` (the user's setting), else the one on the PATH.
 
     Raises ToolMissing, ConfigError (a named binary that is none) or InfraError (it does not say its version).
     """
-    named = binary or os.environ.get(SETTING)
-    if named:
-        path = which(named)
-        if path is None:
-            raise ConfigError(f"{named} is no program that can be run", key=SETTING)
-    else:
-        path = find_tool(f"qemu-system-{arch}")
+    path = which(binary) if binary else find_tool(f"qemu-system-{arch}")
+    if path is None:
+        raise ConfigError(f"{binary} is no program that can be run", key="qemu", mend=MEND)
     return QemuBinary(path, _version(path))
 
 
@@ -55,7 +49,5 @@ def _version(path: Path) -> str:
     found = re.search(r"version (\d+\.\d+(?:\.\d+)?)", done.stdout)
     if found is None:
         said = (done.stderr or done.stdout).strip()[-500:]
-        raise InfraError(
-            f"{path} does not say which version it is: {said}", mend=f"check {SETTING} and the installation"
-        )
+        raise InfraError(f"{path} does not say which version it is: {said}", mend=MEND)
     return found[1]

@@ -46,7 +46,7 @@ def ensure(
     files = guestfiles.collect(images_dir, recipe)
     key = cache.image_key(recipe, files)
     images = cache_dir / "images"
-    with _writable(images), _locked(images / f"{recipe.name}.lock", recipe, progress):
+    with cache.writable(images), _locked(images / f"{recipe.name}.lock", recipe, progress):
         folder = cache.entry_folder(images, recipe.name, key)
         if folder.exists():
             try:
@@ -57,20 +57,6 @@ def ensure(
         _build(recipe, files, key, folder, mirror=mirror, progress=progress, clock=clock)
         _prune(images, folder, recipe, clock)
         return cache.open_entry(folder, recipe, key)
-
-
-@contextlib.contextmanager
-def _writable(images: Path) -> Iterator[None]:
-    """Make the cache's folder; the file system's troubles become errors that name it."""
-    try:
-        images.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        if error.errno == 28:  # ENOSPC
-            raise NoSpace(f"{images}: no space left") from error
-        raise ImageError(
-            f"{error.filename or images}: {error.strerror}", mend="use another folder: KEXEC_CACHE_DIR=/another/folder"
-        ) from error
 
 
 @contextlib.contextmanager

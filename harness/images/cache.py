@@ -9,16 +9,20 @@ A folder appears under its final name in one rename, when everything in it is on
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
+import re
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from harness.errors import ImageError
+from harness.errors import ImageError, NoSpace
 from harness.images.guestfiles import GuestFile, digest
 from harness.images.recipe import Recipe
 
@@ -80,6 +84,20 @@ class Stamp(Struct, frozen=True):
 
     boot_id: str
     files: dict[str, FileState]
+
+
+@contextlib.contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Make a folder of the cache; the file system's troubles become errors that name it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise NoSpace(f"{folder}: no space left") from error
+        raise ImageError(
+            f"{error.filename or folder}: {error.strerror}", mend="use another folder: KEXEC_CACHE_DIR=/another/folder"
+        ) from error
 
 
 def image_key(recipe: Recipe, files: tuple[GuestFile, ...]) -> str:
@@ -199,7 +217,7 @@ def discard(folder: Path) -> None:
     inside = f"{folder.resolve()}/"
     for line in Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines():
         # Field 5 is the mount point, with octal escapes (proc_pid_mountinfo(5)).
-        point = line.split()[4].encode().decode("unicode_escape")
+        point = re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), line.split()[4])
         if f"{point}/".startswith(inside):
             raise ImageError(
                 f"{point} is still mounted, and below a folder that is to be removed", mend=f"umount {point}"

@@ -66,8 +66,7 @@ def ensure_probe_kit(cache_dir: Path, mirror: str | None, progress: Callable[[st
     Raises what building an image raises.
     """
     folder = cache_dir / "probe"
-    folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / ".lock"):
+    with cache.writable(folder), filelock.FileLock(folder / ".lock"):
         kernel = _built_kernel(cache_dir) or folder / "vmlinuz"
         busybox = _host_busybox() or folder / "busybox"
         if not (kernel.is_file() and busybox.is_file()):
@@ -148,7 +147,7 @@ def _download(folder: Path, mirror: str | None, progress: Callable[[str], None])
             address,
         ]
         env = {"SOURCE_DATE_EPOCH": str(EPOCH)}
-        run(command, log=log, env=env, explain=lambda tail: explain(tail, SOURCE, address))
+        run(command, log=log, env=env, explain=lambda tail: explain(tail, SOURCE, address), tool="mmdebstrap")
         run(["tar", "-x", "-f", str(tree), "-C", str(work), "--wildcards", "./boot/vmlinuz-*", "*bin/busybox"], log=log)
         kernel = next(work.glob("boot/vmlinuz-*"))
         busybox = next(path for path in work.rglob("busybox") if path.is_file())

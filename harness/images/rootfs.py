@@ -72,7 +72,14 @@ def build_rootfs(
     env = {"SOURCE_DATE_EPOCH": str(EPOCH), "DEBIAN_FRONTEND": "noninteractive"}
     if os.geteuid() == 0:
         env["TMPDIR"] = str(folder)
-    run(command, log=log, env=env, on_line=_stages(on_stage), explain=lambda tail: explain(tail, recipe, mirror))
+    run(
+        command,
+        log=log,
+        env=env,
+        on_line=_stages(on_stage),
+        explain=lambda tail: explain(tail, recipe, mirror),
+        tool="mmdebstrap",
+    )
     return target
 
 

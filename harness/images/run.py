@@ -28,10 +28,12 @@ def run(
     stdin: str | None = None,
     cwd: Path | None = None,
     explain: Explain | None = None,
+    tool: str | None = None,
 ) -> None:
     """Run `command` to its end; every line it prints is appended to `log` and handed to `on_line`.
 
     The command ends with its parent, and with everything it started when this call is interrupted.
+    `tool` is what messages call it, where the command's first word is only what starts it.
     Raises ToolMissing, NoSpace, what `explain` makes of the end of its output, or else ImageError.
     """
     argv = [*die_with_parent("TERM"), str(find_tool(command[0])), *command[1:]]
@@ -54,7 +56,7 @@ def run(
         finally:
             _end(process)
     if process.returncode:
-        raise _failure(command[0], process.returncode, "\n".join(tail), log, explain)
+        raise _failure(tool or command[0], process.returncode, "\n".join(tail), log, explain)
 
 
 def _converse(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import queue
-import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +13,7 @@ from harness.clock import Clock, Deadline
 from harness.errors import MachineError
 from harness.model import CommandReply, CommandSent, Event
 from harness.qemu.argv import MachineSpec, build, flatten
+from harness.qemu.folder import PrivateFolder
 from harness.qemu.process import QemuProcess, ThreadTime
 from harness.qemu.watcher import Watcher
 
@@ -58,17 +57,14 @@ class Machine(Protocol):
         ...
 
 
-def private_folder() -> Path:
-    """A new folder that only this user can enter, short enough for the paths of Unix sockets (107 bytes)."""
-    return Path(tempfile.mkdtemp(prefix="kexec-harness-"))
-
-
 class QemuMachine:
     """A machine run by QEMU."""
 
-    def __init__(self, qemu: Path, spec: MachineSpec, clock: Clock) -> None:
+    def __init__(self, qemu: Path, spec: MachineSpec, folder: PrivateFolder, clock: Clock) -> None:
+        """`folder` is the one that `spec` names, and goes with the machine."""
         self.clock = clock
         self.spec = spec
+        self._folder = folder
         self.argv = [str(qemu), *flatten(build(spec))]
         self._watcher = Watcher(clock, spec.folder)
         self._process: QemuProcess | None = None
@@ -120,4 +116,6 @@ class QemuMachine:
         if self._process is not None:
             self._process.kill()
         self._watcher.close()
-        shutil.rmtree(self.spec.folder, ignore_errors=True)
+        if self._process is not None:
+            self._process.close()
+        self._folder.remove()

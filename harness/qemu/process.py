@@ -70,6 +70,13 @@ class QemuProcess:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def close(self) -> None:
+        """End QEMU and let go of what was held on to it. May be called twice."""
+        self.kill()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
     def thread_time(self, thread_ids: list[int]) -> ThreadTime | None:
         """CPU and waiting time of the given threads together; None if they are gone or not accounted for.
 

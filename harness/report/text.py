@@ -86,7 +86,7 @@ def unseen(arm: ArmSummary) -> str | None:
         return None
     return (
         f"{arm.method}: no failure in {_count(arm.cycles, 'cycle')}; "
-        f"a failure rate of up to {percent(bound)} % stays invisible (95 %)"
+        f"rates up to {percent(bound)} % cannot be ruled out (95 % confidence)"
     )
 
 
@@ -97,8 +97,9 @@ def cycle_title(end: CycleEnd) -> str:
 
 
 def accelerator(run: RunInfo) -> str:
-    """Which accelerator and why. Escaped."""
-    return f"accelerator {run.accel.value} ({visible(run.accel_reason)}), QEMU {visible(run.qemu_version)}"
+    """Which accelerator and why, without what a tool printed; run.json has the whole of it. Escaped."""
+    why = visible(run.accel_reason.split(": ", 1)[0])
+    return f"accelerator {run.accel.value} ({why}), QEMU {visible(run.qemu_version)}"
 
 
 def not_covered(run: RunInfo) -> str:
