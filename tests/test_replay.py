@@ -32,7 +32,7 @@ def replayed(events: list[Event], method: str, scripts: int = 0) -> Guest:
 
 def judge(name: str, events: list[Event]) -> Guest:
     case = CASES[name]
-    return replayed(events, case["method"], sum(key in case for key in ("sabotage", "trigger_setup")))
+    return replayed(events, case["method"], scripts=int("sabotage" in case))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -9,14 +9,15 @@ NAME = "kexec"
 
 
 def _arm(nonce: str) -> str:
-    # The nonce on the next kernel's command line is one proof of the path: only a kexec puts it there.
+    # The nonce on the next kernel's command line is one proof of the path: only a kexec puts it there. A failure must
+    # not turn later cycles of the arm cold, which MAX_FAILURES does for people.
     return f"""
 set -e
 {remember(nonce)}
 systemctl is-active --quiet kexec-load.service || {{ echo "kexec-load.service is not active"; exit 1; }}
 kexec-load unskip
 mkdir -p /run/kexec-load/conf.d
-echo 'APPEND_ONCE="kexec_harness.nonce={nonce}"' >/run/kexec-load/conf.d/kexec-harness.conf
+printf '%s\\n' 'APPEND_ONCE="kexec_harness.nonce={nonce}"' MAX_FAILURES=0 >/run/kexec-load/conf.d/kexec-harness.conf
 """
 
 
