@@ -55,15 +55,15 @@ class Guest:
         """The id of the boot that is running. Raises MachineError if none is, after a failed reboot."""
         return self._up().boot_id
 
-    def reboot(self, method: str) -> Verdict:
-        """Reboot once and judge it, exactly as a campaign does.
+    def reboot(self, method: str | Method) -> Verdict:
+        """Reboot once and judge it, exactly as a campaign does; by a method's name, or by one of the scenario's own.
 
         Raises ConfigError for an unknown method, MachineError if the guest is not up.
         """
         cycle = run_cycle(
             self.machine,
             self.cell,
-            lookup(self._methods, method, "method"),
+            method if isinstance(method, Method) else lookup(self._methods, method, "method"),
             self._device_set,
             nonce=nonce_of(self._seed, self.cell.cell_id, len(self.cycles)),
             before=self._up(),
