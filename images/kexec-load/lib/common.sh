@@ -44,11 +44,13 @@ say() {
 }
 
 # True if the journal took the message. systemd sets JOURNAL_STREAM when standard output is the journal's.
-# OBJECT_PID lets the journal find the unit although logger has ended by then (systemd.journal-fields(7)).
+# OBJECT_SYSTEMD_UNIT makes the message one of the service's (systemd.journal-fields(7)); the journal cannot find that
+# out by itself once logger, and at the end of a load its caller, have ended.
 to_journal() {
     [ -n "${JOURNAL_STREAM-}" ] || return 1
     {
-        printf 'SYSLOG_IDENTIFIER=kexec-load\nPRIORITY=%s\nMESSAGE=%s\nOBJECT_PID=%s\n' "$priority" "$message" "$$"
+        printf 'SYSLOG_IDENTIFIER=kexec-load\nPRIORITY=%s\nMESSAGE=%s\n' "$priority" "$message"
+        echo OBJECT_SYSTEMD_UNIT=kexec-load.service
         for field in "$@"; do
             clean_text "$field"
             echo
