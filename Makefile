@@ -38,12 +38,13 @@ endif
 
 # $(value) keeps dollar signs as they are. A variable given without a value counts as not given.
 define forward
-ifneq (,$(if $(call named,$(1)),$(value $(1))))
+ifneq (,$$(if $$(call named,$(1)),$$(value $(1))))
 export $(2) := $$(value $(1))
 endif
 endef
 $(foreach name,$(SETTINGS),$(eval $(call forward,$(name),KEXEC_$(name))))
 $(eval $(call forward,K,HARNESS_K))
+unexport $(SETTINGS) K
 ifneq (,$(value PYTHON))
 export PYTHON
 endif

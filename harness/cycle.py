@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, structs
@@ -21,6 +22,7 @@ from harness.model import (
     Evidence,
     Expectation,
     Milestone,
+    ProcessExit,
 )
 from harness.qemu.machine import Machine
 from harness.qemu.process import ThreadTime
@@ -98,8 +100,11 @@ class Watched(Struct, frozen=True):
     limit_s: float | None
 
 
-def watch(machine: Machine, progress: Progress, deadlines: Deadlines) -> Watched:
-    """Read events until the guest is ready, text or an exit decides, or a stage takes too long."""
+def watch(machine: Machine, progress: Progress, deadlines: Deadlines, ends: Sequence[ProcessExit] = ()) -> Watched:
+    """Read events until the guest is ready, text or an exit decides, or a stage takes too long.
+
+    `ends`: an end of QEMU that somebody else has already taken from the machine.
+    """
     events: list[Event] = []
     started = machine.clock.monotonic()
 
@@ -108,17 +113,23 @@ def watch(machine: Machine, progress: Progress, deadlines: Deadlines) -> Watched
             events.append(event)
             progress.feed(event)
 
+    for end in ends:
+        take(end)
+        return Watched(tuple(events), EndReason.EXIT, progress, None)
     while True:
         limit = deadlines.limit(progress.last)
         since = progress.last_at if progress.last_at is not None else started
         event = machine.next_event(Deadline(machine.clock, since + limit))
         take(event)
-        reason = _end_of(progress, given_up=event is None)
+        # A guest that floods its channels keeps the queue full: the time of what is read counts, too.
+        reason = _end_of(progress, given_up=event is None or event.t > since + limit)
         if reason is not None:
             linger = LINGER_S if reason is EndReason.FATAL else TRAILING_S
             rest = Deadline.after(machine.clock, linger)
             while reason in {EndReason.READY, EndReason.FATAL} and (late := machine.next_event(rest)) is not None:
                 take(late)
+                if late.t > rest.at:
+                    break
             return Watched(tuple(events), reason, progress, limit if reason is EndReason.DEADLINE else None)
 
 
@@ -175,17 +186,18 @@ def run_cycle(
         _prepare(machine, method, device_set, nonce)
     except GuestGone:
         # QEMU died under the cycle's hands: a failure like any other time it dies.
-        watched = watch(machine, Progress(before.boot_id), deadlines)
+        watched = watch(machine, Progress(before.boot_id), deadlines, _ends(preparation))
         return _judge(expectation, watched, preparation)
     preparation += drain(machine)
+    ends = _ends(preparation)
     start = machine.vcpu_time()
     # If QEMU is gone, its end is an event, and watching finds it.
     with contextlib.suppress(GuestGone):
         machine.send(method.trigger, purpose="trigger")
-    watched = watch(machine, Progress(before.boot_id), deadlines)
+    watched = watch(machine, Progress(before.boot_id), deadlines, ends)
     used = _used(start, machine.vcpu_time())
     findings: tuple[DeviceFinding, ...] = ()
-    if watched.ended_by is EndReason.READY:
+    if watched.progress.ready is not None and watched.progress.exit is None:
         findings = check_devices(machine, device_set, nonce)
         watched = structs.replace(watched, events=(*watched.events, *drain(machine)))
     return _judge(expectation, watched, preparation, findings=findings, used=used)
@@ -226,7 +238,13 @@ def drain(machine: Machine) -> list[Event]:
     now = Deadline.after(machine.clock, 0.0)
     while (event := machine.next_event(now)) is not None:
         events.append(event)
+        if event.t > now.at:
+            break
     return events
+
+
+def _ends(events: Sequence[Event]) -> list[ProcessExit]:
+    return [event for event in events if isinstance(event, ProcessExit)]
 
 
 def check_devices(machine: Machine, device_set: DeviceSet, nonce: str) -> tuple[DeviceFinding, ...]:
@@ -236,6 +254,9 @@ def check_devices(machine: Machine, device_set: DeviceSet, nonce: str) -> tuple[
     except MachineError as error:
         return (DeviceFinding("answer", ok=False, detail=str(error)),)
     findings = parse_findings(reply.output)
+    if findings and reply.status != 0:
+        cut_short = DeviceFinding("answer", ok=False, detail=f"the check was cut short, with status {reply.status}")
+        return (*findings, cut_short)
     if not findings:
         said = reply.output.strip()[:200] or "(nothing)"
         return (DeviceFinding("answer", ok=False, detail=f"the check ended with status {reply.status}: {said}"),)

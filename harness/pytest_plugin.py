@@ -12,7 +12,7 @@ import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,8 @@ class Plugin:
     def say(self, line: str) -> None:
         """A line of progress, past pytest's capturing; a CI system that waits for output sees one per cycle."""
         capture = self._config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
+        # Whoever reads the progress may have had enough; the run goes on.
+        with capture.global_and_fixture_disabled() if capture else nullcontext(), suppress(OSError):
             print(line, file=sys.stderr, flush=True)
 
     @contextmanager

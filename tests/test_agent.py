@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,3 +67,8 @@ def test_a_reply_is_decoded_and_a_malformed_one_is_none():
     assert parse_reply(body) == (3, CommandReply(1, "hello"))
     for wrong in ({"type": "ready"}, {**body, "id": "3"}, {**body, "status": None}, {**body, "output": "*"}):
         assert parse_reply(wrong) is None
+
+
+@pytest.mark.parametrize("bad", [b'\x1e{"type":"\xff"}\n', b'\x1e{"type":"x","d":' + b"[" * 900 + b"]" * 900 + b"}\n"])
+def test_what_cannot_be_a_message_is_dropped_and_the_next_one_read(bad):
+    assert AgentDecoder().feed(bad + b'\x1e{"type":"hello"}\n') == [{"type": "hello"}]

@@ -316,3 +316,31 @@ def test_what_the_guest_prints_reaches_the_verdict_with_escapes_visible():
     judged = verdict([TRIGGER, *SHUTDOWN, *JUMP, *BOOT[:1], nasty], ended_by=EndReason.FATAL)
     assert judged.evidence.isprintable()
     assert judged.reason.isprintable()
+
+
+# ---- a guest that lies --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [TRIGGER],
+        [TRIGGER, *SHUTDOWN],
+        [TRIGGER, *SHUTDOWN, *JUMP],
+    ],
+    ids=["nothing happened", "shutdown only", "no kernel line"],
+)
+def test_a_forged_report_before_any_new_kernel_is_no_boot(events):
+    forged = ready(105, bootloader_type=208, cmdline_nonce=NONCE)
+    assert verdict([*events, forged], ended_by=EndReason.DEADLINE).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("boot_id", [None, "", ["new"], 7])
+def test_a_report_without_a_boot_id_is_no_boot(boot_id):
+    events = [*kexec()[:-1], ready(120, boot_id=boot_id, bootloader_type=208, cmdline_nonce=NONCE)]
+    assert verdict(events, ended_by=EndReason.DEADLINE).outcome is Outcome.FAIL
+
+
+def test_a_cold_cycle_that_executed_a_loaded_kernel_and_crashed_into_firmware_is_no_cold_boot():
+    events = [TRIGGER, *SHUTDOWN, *JUMP, *THROUGH_FIRMWARE[1:], *BOOT, ready(122)]
+    assert verdict(events, method="cold").failure_class is FailureClass.UNEXPECTED_RESET

@@ -49,7 +49,8 @@ def judge_arm(method: str, cycles: Sequence[CycleEnd], budget: int) -> Gate:
             listed.append(f"  and {found.failed - MAX_LISTED} more in cycles.csv")
         return Gate(GateStatus.FAILED, "\n".join([f"{tally} (budget {budget})", *listed]), figures)
     if not found.n:
-        return Gate(GateStatus.UNDECIDED, f"{tally}: nothing is known of this arm", figures)
+        # Planned and never seen: a run that ends well must not hide it.
+        return Gate(GateStatus.FAILED, f"{tally}: nothing is known of this arm", figures)
     return Gate(GateStatus.PASSED, tally, figures)
 
 

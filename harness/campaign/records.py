@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from harness.classify.classifier import visible
 from harness.cycle import CycleResult, Watched
 from harness.model import (
     SETUP,
@@ -90,9 +91,10 @@ class Recorder(Struct, frozen=True):
         reason = f"the set-up boot did not come up: {how}"
         return self._invalid(start, rule=SETUP, reason=reason, console=console, last_milestone=progress.last)
 
-    def _invalid(self, start: CycleStart, **values: Any) -> CycleEnd:
+    def _invalid(self, start: CycleStart, *, reason: str, **values: Any) -> CycleEnd:
         return self._end(
             start,
+            reason=visible(reason),  # what a tool or a guest said may be in it
             outcome=Outcome.INVALID,
             failure_class=FailureClass.INFRASTRUCTURE,
             path=BootPath.NONE,

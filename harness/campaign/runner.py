@@ -19,7 +19,7 @@ from harness.qemu.machine import Machine
 from harness.reboot.base import Method
 from harness.store import CellStore
 
-#: machines in a row that do not come up before the cell is given up
+#: machines in a row that do not come up, or cannot be prepared for a reboot, before the cell is given up
 MAX_SETUP_FAILURES = 3
 
 
@@ -50,6 +50,8 @@ class CellCampaign:
         self._running: Running | None = None
         self._chain_depth = 0
         self._machines = 0
+        #: cycles in a row whose reboot could not be asked for
+        self._not_armed = 0
 
     def run(self) -> None:
         """Run the whole plan.
@@ -88,7 +90,11 @@ class CellCampaign:
         except MachineError as error:
             console = self._store.keep_events(name, drain(machine))
             self._close_cycle(name, self._record.not_armed(start, str(error), console=console), machine)
+            self._not_armed += 1
+            if self._not_armed >= MAX_SETUP_FAILURES:
+                raise MachineError(f"{self._cell.cell_id}: {self._not_armed} reboots in a row: {error}") from error
             return
+        self._not_armed = 0
         console = self._store.keep_events(name, result.events)
         end = self._record.judged(start, result, depth_before=self._chain_depth, console=console)
         self._close_cycle(name, end, machine)
@@ -96,9 +102,9 @@ class CellCampaign:
 
     def _close_cycle(self, name: str, end: CycleEnd, machine: Machine) -> None:
         """Record the end; a machine whose cycle did not pass is asked what it knows, and thrown away."""
+        self._store.append(end)
         if end.outcome is not Outcome.PASS:
             self._store.keep_failure(name, {"reason.txt": f"{end.reason}\n{end.evidence}\n", **machine.diagnose()})
-        self._store.append(end)
         self._say(describe(end, self._blocks * len(self._methods)))
         if end.outcome is not Outcome.PASS:
             self._discard_machine()

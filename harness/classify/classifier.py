@@ -118,7 +118,7 @@ def _refused(case: _Case) -> Verdict | None:
 
 def _reset_loop(case: _Case) -> Verdict | None:
     resets = len(case.progress.resets)
-    allowed = 1 if case.evidence.expectation.path is BootPath.FIRMWARE or not case.progress.jumped_at else 0
+    allowed = 0 if case.progress.jumped_at else 1
     if resets <= allowed:
         return None
     after = " after the jump into the new kernel" if case.progress.jumped_at else ""

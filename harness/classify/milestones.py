@@ -55,6 +55,7 @@ class Progress:
         #: what kexec-load said of its decision
         self.kexec_load_said: str | None = None
         self._boot_id_before = boot_id_before
+        self._systemd_starts = 0
         self._trigger_id: int | None = None
         self._lines = LineAssembler()
 
@@ -113,11 +114,20 @@ class Progress:
             self._pass(Milestone.FIRMWARE, t)
 
     def _agent(self, t: float, body: dict[str, Any]) -> None:
-        if body.get("type") == "reply" and body.get("id") == self._trigger_id and body.get("status") != 0:
-            self.refused = f"systemctl reboot ended with status {body.get('status')}"
-        if body.get("type") == "ready" and body.get("boot_id") != self._boot_id_before and self.ready is None:
+        status = body.get("status")
+        # 128 and more: killed by a signal, as happens in the shutdown that it has started.
+        refused = isinstance(status, int) and 0 < status < 128
+        if body.get("type") == "reply" and body.get("id") == self._trigger_id and refused:
+            self.refused = f"systemctl reboot ended with status {status}"
+        if body.get("type") == "ready" and self.ready is None and self._is_new_boot(body.get("boot_id")):
             self.ready = body
             self._pass(Milestone.READY, t)
+
+    def _is_new_boot(self, boot_id: object) -> bool:
+        """After a reboot was asked for, nobody can be ready before a new kernel has printed its first line."""
+        if not isinstance(boot_id, str) or boot_id in {"", self._boot_id_before}:
+            return False
+        return Milestone.KERNEL in self.at or Milestone.TRIGGER not in self.at
 
     def _read_line(self, t: float, line: str) -> None:
         for milestone in MILESTONES:
@@ -145,8 +155,10 @@ class Progress:
         if milestone is Milestone.HANDOFF:
             self.jumped_at = t
         if milestone is Milestone.SYSTEMD and Milestone.READY not in self.at:
-            # systemd may run in the initramfs first; the last one to start is the real root's.
-            self.at[milestone] = t
+            # systemd may run in the initramfs first; the second one to start is the real root's.
+            self._systemd_starts += 1
+            if self._systemd_starts <= 2:
+                self.at[milestone] = t
             return
         self._pass(milestone, t)
 

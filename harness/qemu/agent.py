@@ -17,6 +17,8 @@ from harness.model import CommandReply
 RECORD_SEPARATOR = b"\x1e"
 #: a longer line is not a report of ours (output of scripts is cut to 64 KiB by the agent)
 MAX_LINE_BYTES = 1 << 20
+#: a message is an object whose values are plain, or lists of plain values
+MAX_NESTING = 8
 
 
 class AgentDecoder:
@@ -53,11 +55,17 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         message = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # msgspec's DecodeError and Python's UnicodeDecodeError are ValueErrors
         return None
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str) or not _is_shallow(message):
         return None
     return message
+
+
+def _is_shallow(value: object, levels: int = MAX_NESTING) -> bool:
+    """What is nested deeper than any message of the agent could be read here and not written elsewhere."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_shallow(item, levels - 1) for item in inner)
 
 
 def encode_command(command_id: int, script: str) -> bytes:
