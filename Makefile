@@ -97,7 +97,7 @@ test: setup
 	@$(PYTEST) tests scenarios $(OPTIONS)
 
 check: setup
-	@$(PYTEST) tests $(OPTIONS)
+	@$(PYTEST) tests --numprocesses=auto $(OPTIONS)
 
 report: setup
 	@.venv/bin/kexec-harness report "$${KEXEC_RESULTS:-results}/latest"

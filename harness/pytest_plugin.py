@@ -113,6 +113,12 @@ class Plugin:
         if not any(_cell_of(item) for item in session.items):
             self._leave_no_junit()
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """The same where workers collect."""
+        if not any(f"[{cell.cell_id}" in nodeid for nodeid in ids for cell in self.cells):
+            self._leave_no_junit()
+
     def pytest_keyboard_interrupt(self) -> None:
         """Ctrl-C, or an error that ends the run: if nothing was recorded, nothing is left behind."""
         if not self.run.started:

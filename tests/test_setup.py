@@ -124,7 +124,7 @@ def test_every_failure_is_status_2_of_make_and_the_real_one_is_in_its_last_line(
     [
         ("doctor", "kexec-harness doctor"),
         ("matrix", "pytest scenarios"),
-        ("check", "pytest tests"),
+        ("check", "pytest tests,--numprocesses=auto"),
         ("test", "pytest tests,scenarios\nKEXEC_BLOCKS=1"),
         ("report", "kexec-harness report,results/latest"),
     ],
