@@ -3,9 +3,6 @@
 # shellcheck disable=SC2034  # what is set here is read elsewhere
 # Source 2: the Boot Loader Specification, as systemd-boot reads it. bls.awk picks the entry; here its files are found.
 
-# Vendor id of the variables by which boot loader and system talk (systemd.io/BOOT_LOADER_INTERFACE).
-LOADER_VARIABLES=4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
-
 choose_from_boot_loader_specification() {
     entries=$(for_each_partition entry_files)
     unified=$(for_each_partition image_files)
@@ -38,7 +35,7 @@ loader_variable() {
 }
 
 loader_variable_file() {
-    printf '%s' "$ROOT/sys/firmware/efi/efivars/$1-$LOADER_VARIABLES"
+    printf '%s' "$EFIVARS/$1-$EFI_LOADER"
 }
 
 # Where the EFI system partition and the extended boot loader partition are mounted (specification, "Locating").

@@ -8,6 +8,9 @@
 ROOT=${KEXEC_LOAD_ROOT-}
 # Gone with the next boot: skip, staged (see stage.sh), conf.d.
 STATE=$ROOT/run/kexec-load
+EFIVARS=$ROOT/sys/firmware/efi/efivars
+# Vendor id of the Boot Loader Interface's variables (systemd.io/BOOT_LOADER_INTERFACE).
+EFI_LOADER=4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
 # Messages of other programs are read further down, so they must be in English.
 LC_ALL=C
 export LC_ALL

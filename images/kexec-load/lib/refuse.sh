@@ -4,10 +4,8 @@
 # reason and succeeds; one that has nothing against a kexec prints nothing and fails.
 
 RUN_SYSTEMD=$ROOT/run/systemd
-EFIVARS=$ROOT/sys/firmware/efi/efivars
-# Vendor ids: variables of the UEFI specification, and of the Boot Loader Interface (systemd.io/BOOT_LOADER_INTERFACE).
+# Vendor id of the UEFI specification's own variables.
 EFI_GLOBAL=8be4df61-93ca-11d2-aa0d-00e098032b8c
-EFI_LOADER=4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
 
 # The first reason against any kexec, or failure if there is none.
 refusal() {
