@@ -1,0 +1,73 @@
+"""Does a load that fails leave anything behind? Loads that are made to fail at random, one way after the other.
+
+make bench K=atomic IMAGE=debian-13 BLOCKS=20
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from benchmarks.records import Record
+from benchmarks.tables import none_of, share, table
+
+pytestmark = pytest.mark.vm
+
+CASES = (
+    "kexec killed",
+    "kernel cut short",
+    "initrd cut short",
+    "bit of the kernel flipped",
+    "bit of the initrd flipped",
+    "address space limited",
+    "initrd vanishes",
+    "two loads at once",
+)
+#: memory that may be missing after a load and its unloading, in KiB; the smallest image holds seven times as much
+NOISE_KIB = 8192
+
+
+@pytest.mark.parametrize("way", ["-s", "-c", "kexec-load"], ids=["file-load", "classic", "kexec-load"])
+def test_atomic(guest, bench, way):
+    n = bench.repetitions(5)
+    rows, broken, failed = [], 0, 0
+    for case in (*CASES, *(["time is up"] if way == "kexec-load" else [])):
+        for before in ("nothing", "older"):
+            words = (way, case, before, n, bench.seed)
+            about = {"way": way, "case": case, "before": before}
+            _, *attempts = bench.run(guest, "atomic.pl", *words, timeout=120 + 60 * n, **about)
+            bad = [attempt for attempt in attempts if not whole(way, before, attempt)]
+            failures = [attempt for attempt in attempts if attempt["status"] != 0]
+            broken, failed = broken + len(bad), failed + len(failures)
+            left = Counter(str(attempt["left"]) for attempt in failures)
+            rows.append(
+                [
+                    case,
+                    before,
+                    len(attempts),
+                    len(failures),
+                    ", ".join(f"{count} {name}" for name, count in sorted(left.items())),
+                    share(len(bad), len(attempts)),
+                ]
+            )
+            bench.say(f"  {way}: {case}, {before} before: {len(failures)} of {len(attempts)} failed, {len(bad)} broken")
+    image = bench.ledger.everywhere["image"]
+    head = ["case", "loaded before", "n", "failed", "loaded after a failure", "broken"]
+    verdict = none_of(failed) if not broken else share(broken, failed)
+    bench.show(f"{image}: {way}", f"{table(head, rows)}\n\nbroken after a failure: {verdict}")
+
+
+def whole(way: str, before: str, attempt: Record) -> bool:
+    """All of an image or none: nothing half-way in, no leftovers, all memory back after unloading.
+
+    kexec alone may leave the older image, or the new one when it was killed behind its system call. kexec-load leaves
+    its own image, staged, or nothing at all.
+    """
+    if abs(float(attempt["leak_kib"])) > NOISE_KIB or attempt["left"] == "unclear":
+        return False
+    if way != "kexec-load":
+        return attempt["status"] == 0 or attempt["left"] in {"nothing", "new", before}
+    if attempt["left"] == "new":
+        return attempt["files"] == "staged" and attempt["status"] == 0
+    return attempt["left"] == "nothing" and attempt["files"] == "" and attempt["note"] == 0

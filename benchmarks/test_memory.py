@@ -1,0 +1,42 @@
+"""What a loaded image holds while the machine works, and what loading it takes for a moment.
+
+    make bench K=memory IMAGE=debian-12,debian-13 BLOCKS=10
+
+A late load holds nothing until the shutdown; an early one holds this from the boot on.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.records import number
+from benchmarks.tables import figures, median, table
+
+pytestmark = pytest.mark.vm
+
+MIB_OF_KIB = 1024
+CALLS = {"-s": "kexec_file_load", "-c": "classic kexec_load"}
+
+
+def test_memory(guest, bench):
+    files, *loads = bench.run(guest, "memory.pl", bench.repetitions(5), timeout=1800)
+    kernel, initrd, init = (number(files, f"{name}_bytes") / 2**20 for name in ("kernel", "initrd", "init_size"))
+    rows = []
+    for option, call in CALLS.items():
+        of_call = [load for load in loads if load["call"] == option]
+        columns = ("held_kib", "peak_held_kib", "peak_available_kib", "kexec_resident_kib")
+        held, *peaks = (median([number(load, name) for load in of_call], MIB_OF_KIB) for name in columns)
+        rows.append([call, len(of_call), figures(kernel + initrd), figures(init + initrd), held, *peaks])
+    head = [
+        "call",
+        "n",
+        "files",
+        "init_size + initrd",
+        "held",
+        "peak, unreclaimable",
+        "peak, MemAvailable",
+        "kexec resident",
+    ]
+    total = figures(number(files, "total_kib") / MIB_OF_KIB)
+    title = f"{bench.ledger.everywhere['image']}: MiB, medians with 95 % intervals; the machine has {total}"
+    bench.show(title, table(head, rows))
