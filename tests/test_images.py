@@ -285,7 +285,6 @@ def test_a_killed_build_leaves_nothing_that_looks_finished(get, built, monkeypat
         real.setattr(build, "build_rootfs", build_rootfs)
         builder = multiprocessing.get_context("fork").Process(target=get)
         builder.start()
-    # Opened without waiting for a writer: a builder that never comes so far must not hold the tests for ever.
     with open(os.open(tmp_path / "life", os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as life:  # noqa: PTH123
         assert select.select([life], [], [], 20)[0], "the build did not begin"
         assert life.readline() == b"\n"
