@@ -64,11 +64,6 @@ DOUBTS = {
         "kernel /root/broken is truncated",
         BROKEN_KERNEL,
     ),
-    "kernel overwritten": Doubt(
-        "cat /vmlinuz >/root/broken && dd if=/dev/urandom of=/root/broken bs=4096 count=4 conv=notrunc",
-        "kernel /root/broken is of no format known on x86",
-        BROKEN_KERNEL,
-    ),
     "loading forbidden": Doubt("echo 1 >/proc/sys/kernel/kexec_load_disabled", "kernel.kexec_load_disabled is set"),
 }
 
@@ -125,9 +120,9 @@ echo 3 >/proc/sys/vm/drop_caches
 def test_a_loader_that_hangs_holds_the_reboot_no_longer_than_its_time(standing_guest, hang):
     guest = standing_guest
     observe(guest)
-    sh(guest, "kexec-load skip")
-    assert guest.reboot(PLAIN_COLD).outcome == "pass"
-    usual_s = guest.cycles[-1].judgement.phases.shutdown_s
+    if not guest.cycles:
+        assert guest.reboot("cold").outcome == "pass"
+    usual_s = max(cycle.judgement.phases.shutdown_s or 0 for cycle in guest.cycles)
     configure(guest, "LOAD_TIMEOUT=10")
     sh(guest, hang)
     verdict = guest.reboot(PLAIN_COLD)
@@ -156,10 +151,29 @@ def test_a_kernel_that_panics_is_counted_and_after_max_failures_booted_cold(stan
     cold = guest.reboot(PLAIN_COLD)
     assert cold.outcome == "pass", cold.reason
     assert_stood_aside(guest, "did not come up by kexec 2 times in a row (MAX_FAILURES=2")
-    sh(guest, "kexec-load reset")
-    again = guest.reboot(PLAIN_KEXEC)
-    assert (again.outcome, again.path) == ("pass", "kexec"), again.reason
+    sh(guest, "kexec-load reset && kexec-load check")
     deconfigure(guest)
+
+
+def test_systemctl_kexec_starts_the_operators_own_image(standing_guest):
+    guest = standing_guest
+    observe(guest)
+    verdict = guest.reboot("systemctl-kexec")
+    assert (verdict.outcome, verdict.path) == ("pass", "kexec"), verdict.reason
+    assert "standing aside: the operator asked for a kexec of their own image" in last_journal(guest)
+
+
+LAST_WORDS = {"poweroff": "reboot: Power down", "halt": "reboot: System halted"}
+
+
+@pytest.mark.parametrize("verb", LAST_WORDS)
+def test_a_machine_that_is_switched_off_loads_nothing(standing_guest, verb):
+    guest = standing_guest
+    observe(guest)
+    said = guest.end(f"systemctl {verb}", last_words=LAST_WORDS[verb])
+    assert f"kexec-load: standing aside: {verb} is queued, not a plain reboot" in said
+    assert f"scenario: {verb}, loaded 0" in said
+    assert "kexec-load: loaded" not in said
 
 
 # ---- on machines of their own ----------------------------------------------------------------------------------
@@ -174,21 +188,9 @@ def test_files_written_before_a_kexec_are_there_after_it(guest):
     assert guest.run("cat /root/note").output.strip() == "still here"
 
 
-LAST_WORDS = {"poweroff": "reboot: Power down", "halt": "reboot: System halted"}
-
-
-@pytest.mark.parametrize("verb", LAST_WORDS)
-def test_a_machine_that_is_switched_off_loads_nothing(guest, verb):
-    observe(guest)
-    said = guest.end(f"systemctl {verb}", last_words=LAST_WORDS[verb])
-    assert f"kexec-load: standing aside: {verb} is queued, not a plain reboot" in said
-    assert f"scenario: {verb}, loaded 0" in said
-    assert "kexec-load: loaded" not in said
-
-
 def test_a_kernel_installed_since_boot_is_the_one_that_runs_next(guest):
-    packages = "/var/cache/kexec-harness/linux-image-*.deb"
-    installed = sh(guest, f"dpkg-deb --field {packages} Package").strip().removeprefix("linux-image-")
+    package = "/var/cache/kexec-harness/linux-image-[0-9]*.deb"
+    installed = sh(guest, f"dpkg-deb --field {package} Package").strip().removeprefix("linux-image-")
     assert installed != guest.kernel
     sh(guest, "dpkg --install /var/cache/kexec-harness/*.deb", timeout=900)
     assert sh(guest, "kexec-load check").startswith(f"would kexec /boot/vmlinuz-{installed} ")
