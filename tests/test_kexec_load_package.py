@@ -100,7 +100,7 @@ def test_a_load_comes_after_whatever_may_still_install_a_kernel_or_start_one():
     ],
 )
 def test_completion_offers_what_can_stand_there(words, offered, tmp_path):
-    script = f"source {SOURCE}/kexec-load.completion\nCOMP_WORDS=(kexec-load \"$@\") COMP_CWORD=$#\n_kexec_load\n"
+    script = f'source {SOURCE}/kexec-load.completion\nCOMP_WORDS=(kexec-load "$@") COMP_CWORD=$#\n_kexec_load\n'
     command = ["bash", "-c", script + 'echo "${COMPREPLY[@]}"', "bash", *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == (offered, "")

@@ -7,6 +7,7 @@ import json
 import pytest
 from kexec_load_machine import INITRD, KERNEL
 
+
 def test_check_is_a_dry_run_with_an_exit_status(any_machine):
     machine = any_machine
     yes = machine.run("check")
