@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,28 @@ def test_a_load_that_dies_half_way_is_undone_and_said(any_machine):
     assert "load failed: kexec-load itself came to an end with status 137\n" in done.stdout
     assert machine.calls[-1] == "--unload|"
     assert not machine.will_start
+
+
+def test_a_load_whose_reboot_was_cancelled_is_undone_when_the_service_starts_again(any_machine):
+    machine = any_machine
+    machine.load()
+    assert machine.run("clean-up").stdout == ""
+    assert not machine.loaded
+    assert machine.names("/var/lib/kexec-load") == []
+    machine.write("/sys/kernel/kexec_loaded", "1\n")
+    machine.run("clean-up")
+    assert machine.loaded  # somebody else's
+
+
+def test_two_loads_at_once_are_done_one_after_the_other(machine):
+    alone = 'mkdir "$FAKE/busy" || echo at once >>"$FAKE/calls"\nsleep 0.2\nrmdir "$FAKE/busy"\n'
+    machine.program("kexec", KEXEC.replace("\n", "\n" + alone, 1))
+    with ThreadPoolExecutor() as pool:
+        loads = list(pool.map(lambda _: machine.load(), range(2)))
+    assert all("loaded " in said for said in loads)
+    assert "at once" not in machine.calls
+    assert machine.will_start
+    assert machine.names("/var/lib/kexec-load") == ["note"]
 
 
 def test_a_load_that_cannot_say_it_is_done_is_undone(any_machine):
