@@ -195,12 +195,20 @@ def test_a_load_that_dies_half_way_is_undone_and_said(any_machine):
 def test_a_load_whose_reboot_was_cancelled_is_undone_when_the_service_starts_again(any_machine):
     machine = any_machine
     machine.load()
-    assert machine.run("clean-up").stdout == ""
+    assert machine.run("undo").stdout == ""
     assert not machine.loaded
     assert machine.names("/var/lib/kexec-load") == []
     machine.write("/sys/kernel/kexec_loaded", "1\n")
-    machine.run("clean-up")
+    machine.run("undo")
     assert machine.loaded  # somebody else's
+
+
+def test_a_shutdown_that_turns_into_another_undoes_the_load(machine):
+    machine.load()
+    machine.queue("poweroff.target", "reboot.target")
+    assert machine.load() == "standing aside: poweroff is queued, not a plain reboot\n"
+    assert not machine.loaded
+    assert machine.names("/run/kexec-load") == machine.names("/var/lib/kexec-load") == []
 
 
 def test_two_loads_at_once_are_done_one_after_the_other(machine):
@@ -267,6 +275,12 @@ def test_a_one_shot_entry_is_used_up_by_the_kexec(machine):
     assert machine.names("/var/lib/kexec-load") == []
     assert "next_entry=0" in environment.read_text()
     (machine.bin / "dd").unlink()
+    full = machine.path("/run/kexec-load/staged/full")
+    full.mkdir(parents=True)
+    assert machine.run("load").returncode == 1
+    assert "next_entry=0" in environment.read_text()
+    full.rmdir()
+    full.parent.rmdir()
     assert machine.load().startswith("loaded ")
     assert "next_entry=0" not in environment.read_text()
     assert environment.stat().st_size == 1024
