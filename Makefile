@@ -53,7 +53,7 @@ PYTEST := .venv/bin/pytest
 OPTIONS := $${HARNESS_K:+-k "$$HARNESS_K"}
 
 # ---- targets --------------------------------------------------------------------------------------------------
-.PHONY: help setup doctor images soak matrix bench test check report kexec-load-deb lock clean
+.PHONY: help setup doctor images soak scenarios matrix bench test check report kexec-load-deb lock clean
 
 help:
 	@echo 'usage: make TARGET [NAME=value ...]'
@@ -61,6 +61,7 @@ help:
 	@echo '  soak      reboot one machine by kexec and cold in blocks, and compare:'
 	@echo '            make soak DEVICE=virtio-net IMAGE=debian-13 BLOCKS=10 METHODS=kexec,cold FIRMWARE=seabios'
 	@echo '                 LOADER=grub KERNEL=default SEED=1 STOP=auto RESULTS=results ACCEL=auto JOBS=1'
+	@echo '  scenarios everything but the soak, on the default cell or others: make scenarios SELECT=releases JOBS=2'
 	@echo '  matrix    every scenario, on the cells of scenarios/matrix.toml: make matrix SELECT=... K=...'
 	@echo '  bench     what late loading takes and saves (docs/late-loading.md), BLOCKS times each:'
 	@echo '            make bench K=memory|time|pressure|atomic IMAGE=debian-13 BLOCKS=10'
@@ -89,6 +90,9 @@ images: setup
 
 soak: setup
 	@$(PYTEST) scenarios/test_soak.py $(OPTIONS)
+
+scenarios: setup
+	@$(PYTEST) scenarios --ignore=scenarios/test_soak.py $(OPTIONS)
 
 matrix: setup
 	@$(PYTEST) scenarios $(OPTIONS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,7 +34,8 @@ class Bench:
         Raises AssertionError if it fails or prints anything else: the measurement was not made.
         """
         command = shlex.join(["perl", f"{PLACE}/{program}", *map(str, words)])
-        reply = guest.run(f"{sending()}\ncd {PLACE} && {command}", timeout=timeout)
+        send_programs(guest)
+        reply = guest.run(f"cd {PLACE} && {command}", timeout=timeout)
         assert reply.status == 0, f"{command}: status {reply.status}: {reply.output[-2000:]}"
         try:
             records = parse(reply.output)
@@ -46,19 +46,16 @@ class Bench:
 
     def keep(self, guest: Guest, record: str, records: Sequence[Record], **about: str) -> None:
         """Write records to the ledger; `record` says of what kind they are."""
-        kernel = guest.run("uname -r").output.strip()
         for fields in records:
-            self.ledger.add(record=record, kernel=kernel, **about, **fields)
+            self.ledger.add(record=record, kernel=guest.kernel, **about, **fields)
 
     def show(self, title: str, text: str) -> None:
         """Print a table, and say where the records are."""
         self.say(f"\n{title}\n\n{text}\n\nrecords: {self.ledger.path}\n")
 
 
-def sending() -> str:
-    """A script that puts every program in its place."""
-    lines = [f"mkdir -p {PLACE}"]
+def send_programs(guest: Guest) -> None:
+    """Put every program in its place."""
+    guest.run(f"mkdir -p {PLACE}")
     for path in sorted(PROGRAMS.iterdir()):
-        text = base64.encodebytes(path.read_bytes()).decode("ascii")
-        lines.append(f"base64 -d >{PLACE}/{path.name} <<'END'\n{text}END")
-    return "\n".join(lines)
+        guest.put(f"{PLACE}/{path.name}", path.read_bytes())

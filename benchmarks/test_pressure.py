@@ -21,14 +21,14 @@ LEVELS = (400, 200, 150, 130, 120, 110, 100, 80, 60, 40, 20, 10)
 FEW_LEVELS = (200, 130, 110, 80, 40)
 #: one row each: what holds the memory, and how kexec is treated
 CASES = [
-    ("tmpfs", "as-is", LEVELS),
-    ("tmpfs", "continue", LEVELS),
-    ("tmpfs", "victim+continue", LEVELS),
-    ("anonymous", "as-is", FEW_LEVELS),
-    ("anonymous", "continue", FEW_LEVELS),
-    ("anonymous", "victim+continue", FEW_LEVELS),
-    ("pipes", "continue", FEW_LEVELS),
-    ("holes", "continue", FEW_LEVELS),
+    ("tmpfs", "equal+stop", LEVELS),
+    ("tmpfs", "equal", LEVELS),
+    ("tmpfs", "shipped", LEVELS),
+    ("anonymous", "equal+stop", FEW_LEVELS),
+    ("anonymous", "equal", FEW_LEVELS),
+    ("anonymous", "shipped", FEW_LEVELS),
+    ("pipes", "shipped", FEW_LEVELS),
+    ("holes", "shipped", FEW_LEVELS),
 ]
 
 

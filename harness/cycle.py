@@ -174,13 +174,14 @@ def run_cycle(
     nonce: str,
     before: Running,
     deadlines: Deadlines,
+    kernel_expected: str | None = None,
 ) -> CycleResult:
-    """Carry out one reboot and judge it.
+    """Carry out one reboot and judge it. `kernel_expected` is the release that must run then; None: the same again.
 
     Raises MachineError if the guest cannot be armed: then the reboot was never asked for, and the cycle says
     nothing of it.
     """
-    expectation = _expect(cell, method, nonce, before)
+    expectation = _expect(cell, method, nonce, before, kernel_expected or before.kernel)
     preparation = drain(machine)
     try:
         _prepare(machine, method, device_set, nonce)
@@ -263,7 +264,7 @@ def check_devices(machine: Machine, device_set: DeviceSet, nonce: str) -> tuple[
     return findings
 
 
-def _expect(cell: Cell, method: Method, nonce: str, before: Running) -> Expectation:
+def _expect(cell: Cell, method: Method, nonce: str, before: Running, kernel_expected: str) -> Expectation:
     return Expectation(
         method=method.name,
         path=method.path,
@@ -273,7 +274,7 @@ def _expect(cell: Cell, method: Method, nonce: str, before: Running) -> Expectat
         nonce=nonce,
         boot_id_before=before.boot_id,
         kernel_before=before.kernel,
-        kernel_expected=before.kernel,
+        kernel_expected=kernel_expected,
     )
 
 

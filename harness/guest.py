@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import shlex
 from collections.abc import Mapping
 
 from harness.campaign.plan import nonce_of
 from harness.classify.milestones import Progress
-from harness.cycle import CycleResult, Deadlines, Running, run_cycle, watch
+from harness.clock import Deadline
+from harness.cycle import CycleResult, Deadlines, Running, drain, run_cycle, watch
 from harness.devices.base import DeviceSet
 from harness.errors import MachineError
-from harness.model import Cell, CommandReply, Event, Verdict
+from harness.model import Cell, CommandReply, ConsoleData, Event, ProcessExit, Verdict
 from harness.qemu.machine import Machine
 from harness.reboot.base import Method
 from harness.registry import lookup
@@ -36,6 +39,10 @@ class Guest:
     def boot(self) -> None:
         """Power on, and wait until the guest is ready. Raises MachineError if it does not come up."""
         self.machine.power_on()
+        self.wait_until_up()
+
+    def wait_until_up(self) -> None:
+        """Wait for a boot that is under way, such as the one after a failed reboot. Raises MachineError as `boot`."""
         watched = watch(self.machine, Progress(None), self._deadlines)
         self.events += watched.events
         if watched.progress.ready is None:
@@ -50,14 +57,41 @@ class Guest:
         """
         return self.machine.run(script, purpose="scenario", timeout=timeout)
 
+    def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
+        """Write a file of up to a few hundred KiB in the guest. Raises MachineError if that fails."""
+        text = base64.encodebytes(content).decode("ascii")
+        reply = self.run(f"base64 -d >{shlex.quote(path)} <<'END' && chmod {mode:o} {shlex.quote(path)}\n{text}END\n")
+        if reply.status != 0:
+            raise MachineError(f"{path} could not be written in the guest: {reply.output.strip()[:400]}")
+
+    @property
+    def last_console(self) -> str:
+        """What the console printed during the last reboot, from its trigger to its end."""
+        return "".join(event.text for event in self.cycles[-1].evidence.events if isinstance(event, ConsoleData))
+
+    def unread_events(self) -> list[Event]:
+        """What has arrived since the last boot, reboot or end was watched; nobody else gets it any more."""
+        return drain(self.machine)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the last boot or reboot came up."""
+        return self._running is not None
+
+    @property
+    def kernel(self) -> str:
+        """The release of the running kernel, as `uname -r` gives it. Raises MachineError as `boot_id`."""
+        return self._up().kernel
+
     @property
     def boot_id(self) -> str:
         """The id of the boot that is running. Raises MachineError if none is, after a failed reboot."""
         return self._up().boot_id
 
-    def reboot(self, method: str | Method) -> Verdict:
+    def reboot(self, method: str | Method, *, kernel: str | None = None) -> Verdict:
         """Reboot once and judge it, exactly as a campaign does; by a method's name, or by one of the scenario's own.
 
+        `kernel` is the release that must run afterwards; None: the one that runs now.
         Raises ConfigError for an unknown method, MachineError if the guest is not up.
         """
         cycle = run_cycle(
@@ -68,11 +102,30 @@ class Guest:
             nonce=nonce_of(self._seed, self.cell.cell_id, len(self.cycles)),
             before=self._up(),
             deadlines=self._deadlines,
+            kernel_expected=kernel,
         )
         self.cycles.append(cycle)
         self.events += cycle.events
         self._running = cycle.running
         return cycle.judgement.verdict
+
+    def end(self, script: str, *, last_words: str, timeout: float = 300.0) -> str:
+        """Run a script that ends this system for good, and give what the console said from then on.
+
+        It is over when QEMU ends or a line of the console has `last_words` in it.
+        Raises MachineError if neither happens within `timeout` seconds.
+        """
+        self.machine.send(script, purpose="end")
+        self._running = None
+        deadline = Deadline.after(self.machine.clock, timeout)
+        said = ""
+        while (event := self.machine.next_event(deadline)) is not None:
+            self.events.append(event)
+            if isinstance(event, ConsoleData):
+                said += event.text
+            if isinstance(event, ProcessExit) or last_words in said:
+                return said
+        raise MachineError(f"the system did not end within {timeout:.0f} s; it said last: {said[-400:]!r}")
 
     def _up(self) -> Running:
         if self._running is None:

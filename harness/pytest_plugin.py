@@ -2,7 +2,7 @@
 
 A test that asks for `soak`, `guest` or `cell` runs once for each cell of the matrix; with `method`, once for each
 arm of it. Dimension fixtures: `cell`, `method`, `device_set`. Life-cycle fixtures: `lab` (the host, made ready),
-`machine` (made, not powered on), `guest` (booted), `soak` (the cell's whole campaign).
+`machine` (made, not powered on), `guest` (booted), `standing_guest` (booted, shared), `soak` (the cell's campaign).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from harness.guest import Guest
 from harness.images import recipes
 from harness.lab import Lab, device_sets, methods
 from harness.model import Cell, CycleEnd
+from harness.pytest_guests import Guests
 from harness.pytest_jobs import CellScheduling
 from harness.qemu.machine import QemuMachine
 from harness.registry import lookup
@@ -57,6 +58,7 @@ class Plugin:
         clock = HostClock()
         self.settings = _resolve(config, config.option, shared.get("kexec_seed"))
         self.run = RunSession(self.settings, shared.get("kexec_run_id") or new_run_id(clock), clock, self.say)
+        self.guests = Guests(self.run.lab, self.settings.seed, self.run.run_dir / "scenarios")
         self.infrastructure_failed = False
         #: whether JUNIT is written into the run's folder, rather than nowhere or where the user named it
         self.writes_junit = False
@@ -143,6 +145,24 @@ class Plugin:
         if config.option.dist != "load":
             return None
         return CellScheduling(config, log, [cell.cell_id for cell in self.cells])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """A failed scenario keeps what its guest has said."""
+        report = yield
+        if report.failed and self.guests.current is not None:
+            try:
+                folder = self.guests.keep_last_words(item.name)
+                report.sections.append(("guest", f"its console and events: {folder}"))
+            except OSError as error:
+                self.say(f"the guest's last words could not be kept: {error}")
+            self.guests.discard_standing()
+        if report.when == "teardown":
+            self.guests.current = None
+        return report
+
+    def pytest_unconfigure(self) -> None:
+        self.guests.close()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -235,13 +255,19 @@ def machine(lab: Lab, cell: Cell, pytestconfig: pytest.Config) -> Iterator[QemuM
 
 
 @pytest.fixture
-def guest(machine: QemuMachine, cell: Cell, device_set: DeviceSet, pytestconfig: pytest.Config) -> Guest:
-    """A machine of this cell, booted and ready."""
+def guest(machine: QemuMachine, cell: Cell, pytestconfig: pytest.Config) -> Guest:
+    """A machine of this cell, booted and ready, for one test alone."""
     plugin = pytestconfig.stash[_PLUGIN]
-    booted = Guest(machine, cell, device_set, methods(), plugin.settings.seed)
     with plugin.plain_words():
-        booted.boot()
-    return booted
+        return plugin.guests.boot(machine, cell)
+
+
+@pytest.fixture
+def standing_guest(cell: Cell, pytestconfig: pytest.Config) -> Guest:
+    """A machine of this cell, booted and ready, that the cell's tests share: leave it as it was."""
+    plugin = pytestconfig.stash[_PLUGIN]
+    with plugin.plain_words():
+        return plugin.guests.standing(cell)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@
 <results>/<run-id>/cells/<cell-id>/console/<name>.log      raw bytes of the console
 <results>/<run-id>/cells/<cell-id>/events/<name>.jsonl.gz  every event with its time, for replay and review
 <results>/<run-id>/cells/<cell-id>/failures/<name>/        what was asked of a machine in trouble
+<results>/<run-id>/scenarios/<test>/                       console and events of a failed scenario's guest
 <results>/latest                                           points at the newest run
 """
 
@@ -83,10 +84,9 @@ class CellStore:
             events_dir, console_dir = self.folder / "events", self.folder / "console"
             events_dir.mkdir(exist_ok=True)
             console_dir.mkdir(exist_ok=True)
-            with gzip.open(events_dir / f"{name}.jsonl.gz", "wb", compresslevel=5) as file:
-                file.writelines(_encoder.encode(event) + b"\n" for event in events)
+            write_events(events_dir / f"{name}.jsonl.gz", events)
             log = console_dir / f"{name}.log"
-            log.write_bytes(console_bytes(events)[:MAX_CONSOLE_BYTES])
+            write_console(log, events)
         except OSError as error:
             raise StoreError(f"{self.folder}: {error.strerror}") from error
         return str(log.relative_to(self._run_dir))
@@ -100,6 +100,17 @@ class CellStore:
                 (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror}") from error
+
+
+def write_events(path: Path, events: Iterable[Event]) -> None:
+    """Every event with its time, one JSON object per line, compressed. Raises OSError."""
+    with gzip.open(path, "wb", compresslevel=5) as file:
+        file.writelines(_encoder.encode(event) + b"\n" for event in events)
+
+
+def write_console(path: Path, events: Iterable[Event]) -> None:
+    """What the console printed, cut to `MAX_CONSOLE_BYTES`. Raises OSError."""
+    path.write_bytes(console_bytes(events)[:MAX_CONSOLE_BYTES])
 
 
 def console_bytes(events: Iterable[Event]) -> bytes:

@@ -56,6 +56,8 @@ esac
 SYSTEMCTL = '#!/bin/sh\n[ ! -e "$FAKE/no-systemd" ] || exit 1\ncat "$FAKE/jobs"\n'
 LOGGER = '#!/bin/sh\n[ "$1" = --journald ] || exit 1\ncat >>"$FAKE/journal"\necho >>"$FAKE/journal"\n'
 UNAME = '#!/bin/sh\ncat "$FAKE/machine"\n'
+# The tests' files are of no lasting value, and this host's disk may be busy.
+SYNC = "#!/bin/sh\n"
 
 
 def bzimage(payload: int = 4096) -> bytes:
@@ -106,7 +108,8 @@ class Machine:
         self.bin = self.folder / "bin"
         for path in (self.root, self.fake, self.bin):
             path.mkdir()
-        for name, text in {"kexec": KEXEC, "systemctl": SYSTEMCTL, "logger": LOGGER, "uname": UNAME}.items():
+        stubs = {"kexec": KEXEC, "systemctl": SYSTEMCTL, "logger": LOGGER, "uname": UNAME, "sync": SYNC}
+        for name, text in stubs.items():
             self.program(name, text)
         self.script = self._script()
         self.write("/proc/cmdline", f"BOOT_IMAGE={KERNEL} root=LABEL=root ro quiet\n")

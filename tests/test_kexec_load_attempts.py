@@ -112,6 +112,26 @@ def test_an_attempt_that_cannot_be_noted_is_not_made(machine):
     assert machine.load().startswith("loaded ")
 
 
+def test_a_load_that_comes_to_nothing_takes_back_the_note_of_one_before_it(machine):
+    machine.load()
+    machine.run("skip")
+    machine.load()
+    machine.boot(GRUB)
+    assert machine.run("confirm").stdout == ""
+
+
+def test_a_failure_that_cannot_be_counted_is_counted_later(machine):
+    machine.load()
+    machine.boot(GRUB)
+    full = machine.path("/var/lib/kexec-load/failures.new")
+    full.mkdir()
+    failed = machine.run("confirm")
+    assert (failed.returncode, failed.stderr) == (1, "")
+    assert failed.stdout == f"the failed kexec of {KERNEL} cannot be put down in /var/lib/kexec-load/failures\n"
+    full.rmdir()
+    assert "(1 in a row)" in machine.run("confirm").stdout
+
+
 def test_the_note_is_on_the_disk_before_the_kernel_is_started(machine):
     machine.program("sync", '#!/bin/sh\necho "$@" >>"$FAKE/synced"\n')
     machine.load()

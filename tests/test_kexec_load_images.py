@@ -173,6 +173,12 @@ def test_a_test_that_takes_too_long_does_not_stand_in_the_way(machine):
     assert machine.run("check").returncode == 0
 
 
+@pytest.mark.parametrize("end", ["kill -9 $$", "exit 126", "echo 'xz: (stdin): Cannot allocate memory' >&2; exit 1"])
+def test_a_decompressor_that_cannot_do_its_work_has_found_no_damage(machine, end):
+    machine.program("gzip", f"#!/bin/sh\n{end}\n")
+    assert machine.run("check").returncode == 0
+
+
 def test_without_its_decompressor_an_initrd_is_taken_as_whole(machine):
     machine.write(INITRD, b"\x89LZO and something that this host has no program for")
     machine.extra["PATH"] = str(machine.bin)

@@ -82,6 +82,31 @@ def test_uninstall_leaves_no_file(tmp_path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_a_load_comes_after_whatever_may_still_install_a_kernel_or_start_one():
+    service = (SOURCE / "kexec-load.service").read_text("utf-8")
+    stopped_before = set(" ".join(re.findall(r"^Before=(.+)$", service, re.MULTILINE)).split())
+    assert {"unattended-upgrades.service", "apt-daily-upgrade.service", "kexec.service"} <= stopped_before
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["st"], "status"),
+        ([""], "load check status skip unskip reset"),
+        (["skip", ""], ""),
+        (["check", ""], "--json"),
+        (["status", "--json", ""], ""),
+        (["$(touch pwned)"], ""),
+    ],
+)
+def test_completion_offers_what_can_stand_there(words, offered, tmp_path):
+    script = f'source {SOURCE}/kexec-load.completion\nCOMP_WORDS=(kexec-load "$@") COMP_CWORD=$#\n_kexec_load\n'
+    command = ["bash", "-c", script + 'echo "${COMPREPLY[@]}"', "bash", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == (offered, "")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_service_gives_more_time_than_a_load_may_take():
     service = (SOURCE / "kexec-load.service").read_text("utf-8")
     stop = int(re.search(r"^TimeoutStopSec=(\d+)s$", service, re.MULTILINE)[1])

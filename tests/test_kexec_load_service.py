@@ -77,6 +77,23 @@ def test_another_init_may_say_what_is_under_way(machine):
 
 REFUSALS = {
     "disabled": ("/proc/sys/kernel/kexec_load_disabled", "1\n", "kernel.kexec_load_disabled is set"),
+    "limited": (
+        "/proc/sys/kernel/kexec_load_limit_reboot",
+        "0\n",
+        "kernel.kexec_load_limit_reboot allows no more loads",
+    ),
+    "container": ("/run/systemd/container", "lxc\n", "this is a container"),
+    "coldreboot": ("/no-kexec-reboot", "", "asked for by coldreboot (/no-kexec-reboot)"),
+    "entry in GRUB, and KERNEL= names another": (
+        "/boot/grub/grubenv",
+        "# GRUB Environment Block\nnext_entry=memtest\n",
+        "a reboot to a boot loader entry was asked for (grub-reboot: memtest)",
+    ),
+    "entry by EFI, and KERNEL= names another": (
+        f"{EFIVARS}/LoaderEntryOneShot-{LOADER}",
+        b"\6\0\0\0" + "memtest.conf\0".encode("utf-16-le"),
+        "a reboot to a boot loader entry was asked for (EFI variable LoaderEntryOneShot: memtest.conf)",
+    ),
     "crash kernel": ("/proc/vmcore", "core", "this is a crash kernel (/proc/vmcore exists)"),
     "firmware setup": ("/run/systemd/reboot-to-firmware-setup", "", "a reboot to firmware setup was asked for"),
     "firmware setup by EFI": (
@@ -130,6 +147,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("path", "content", "reason"), REFUSALS.values(), ids=REFUSALS)
 def test_the_reboot_is_a_normal_one_and_says_why(machine, path, content, reason):
+    machine.write("/boot/grub/grub.cfg", "")
     machine.write(path, content)
     machine.write("/sys/kernel/kexec_loaded", "1\n")
     assert machine.load() == f"standing aside: {reason}\n"
@@ -144,6 +162,7 @@ def test_the_reboot_is_a_normal_one_and_says_why(machine, path, content, reason)
         (f"{EFIVARS}/OsIndications-{GLOBAL}", indications(0)),
         ("/run/systemd/reboot-param", ""),
         ("/proc/sys/kernel/kexec_load_disabled", "0\n"),
+        ("/proc/sys/kernel/kexec_load_limit_reboot", "-1\n"),
         ("/sys/class/firmware-attributes/dell/attributes/pending_reboot", "0\n"),
         ("/sys/kernel/security/lockdown", "[none] integrity confidentiality\n"),
     ],
@@ -157,6 +176,15 @@ def test_skip_holds_for_one_reboot(any_machine):
     machine = any_machine
     machine.run("skip")
     assert machine.load() == "standing aside: asked to skip (/run/kexec-load/skip)\n"
+    machine.boot(loader=114)
+    assert machine.load().startswith("loaded ")
+
+
+def test_coldreboot_holds_for_one_reboot_and_looking_does_not_use_it_up(any_machine):
+    machine = any_machine
+    machine.write("/no-kexec-reboot", "")
+    assert machine.run("check").returncode == 1
+    assert machine.load() == "standing aside: asked for by coldreboot (/no-kexec-reboot)\n"
     machine.boot(loader=114)
     assert machine.load().startswith("loaded ")
 
@@ -193,28 +221,7 @@ def test_the_hook_finds_the_kernels_answer_in_its_new_place(machine):
     assert "<3>kexec-load: kexec --exec returned 3; rebooting through firmware\n" in machine.kernel_log
 
 
-def test_check_is_a_dry_run_with_an_exit_status(any_machine):
-    machine = any_machine
-    yes = machine.run("check")
-    assert (yes.returncode, yes.stdout) == (0, f"would kexec {KERNEL} (KERNEL= in the settings)\n")
-    machine.run("skip")
-    no = machine.run("check")
-    assert (no.returncode, no.stdout) == (1, "would stand aside: asked to skip (/run/kexec-load/skip)\n")
-    assert machine.calls == []
-    assert machine.kernel_log == ""
-
-
-def test_status_says_what_the_next_reboot_would_be(machine):
-    assert machine.run("status").stdout.splitlines() == [
-        f"next reboot: kexec of {KERNEL} (KERNEL= in the settings)",
-        f"initrd: {INITRD}",
-        "command line: root=LABEL=root ro quiet",
-    ]
-    machine.run("skip")
-    assert machine.run("status").stdout == "next reboot: normal (asked to skip (/run/kexec-load/skip))\n"
-
-
-@pytest.mark.parametrize("arguments", [(), ("reboot",), ("--help",)])
+@pytest.mark.parametrize("arguments", [(), ("reboot",), ("--help",), ("load", "now"), ("check", "-j")])
 def test_wrong_usage_is_told_apart_from_failure(machine, arguments):
     done = machine.run(*arguments)
     assert done.returncode == 2
@@ -238,6 +245,13 @@ def test_the_journal_gets_each_outcome_with_its_fields(machine):
     assert outcomes[0]["KEXEC_LOAD_SOURCE"] == "configuration"
     assert outcomes[2]["KEXEC_LOAD_REASON"] == "asked to skip (/run/kexec-load/skip)"
     assert "ENOEXEC" in outcomes[1]["MESSAGE"]
+
+
+def test_a_complaint_about_the_settings_is_made_once(machine):
+    machine.extra["JOURNAL_STREAM"] = "8:1"
+    machine.config(f"KERNEL={KERNEL}\nAPEND=quiet\n")
+    machine.load()
+    assert (machine.fake / "journal").read_text("utf-8").count("unknown name APEND") == 1
 
 
 def test_the_manual_names_the_message_ids_that_are_used():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from kexec_load_machine import INITRD, KERNEL, Machine, cpio
+from kexec_load_machine import INITRD, KERNEL, KEXEC, Machine, cpio
 
 NO_MEMORY = "fail Cannot allocate memory"
 ERRORS = {
@@ -85,6 +86,21 @@ def test_memory_that_stays_short_means_a_normal_reboot_after_the_second_try(any_
     assert not machine.will_start
 
 
+def test_when_memory_runs_out_kexec_is_killed_before_any_service(any_machine):
+    machine = any_machine
+    machine.write("/proc/self/x", "")
+    machine.path("/proc/self/oom_score_adj").symlink_to("/proc/self/oom_score_adj")
+    note = "cat /proc/self/oom_score_adj >>$FAKE/"
+    machine.program("kexec", KEXEC.replace("\n", f"\n{note}expendable\n", 1))
+    machine.program("timeout", f'#!/bin/sh\n{note}expendable\nshift\nexec "$@"\n')
+    machine.program("sync", f"#!/bin/sh\n{note}own\n")
+    assert machine.load().startswith("loaded ")
+    expendable = (machine.fake / "expendable").read_text().split()
+    assert set(expendable) == {"1000"}
+    own = (machine.fake / "own").read_text().split()
+    assert set(own) == {Path("/proc/self/oom_score_adj").read_text().strip()}
+
+
 def test_other_failures_are_not_tried_again(machine):
     fail_always(machine, "fail Exec format error")
     machine.run("load")
@@ -155,6 +171,66 @@ def test_a_hung_kexec_that_loads_after_its_time_is_not_started(machine):
     assert not machine.will_start
 
 
+def test_a_load_that_runs_out_of_time_with_its_last_word_is_undone(machine):
+    machine.config(f"KERNEL={KERNEL} LOAD_TIMEOUT=1\n")
+    machine.extra["JOURNAL_STREAM"] = "8:1"
+    machine.program("logger", "#!/bin/sh\n! grep -q MESSAGE=loaded || sleep 60\n")
+    assert machine.run("load").returncode == 1
+    assert machine.calls[-1] == "--unload|"
+    assert not machine.will_start
+    assert machine.names("/var/lib/kexec-load") == []
+
+
+def test_a_load_that_dies_half_way_is_undone_and_said(any_machine):
+    machine = any_machine
+    # The image is in, the note is about to be written; the leader of the session is the process that loads.
+    machine.program("sha256sum", '#!/bin/sh\n[ ! -e "$FAKE/calls" ] || kill -9 "$(cut -d" " -f6 /proc/$$/stat)"\n')
+    done = machine.run("load")
+    assert done.returncode == 1
+    assert "load failed: kexec-load itself came to an end with status 137\n" in done.stdout
+    assert machine.calls[-1] == "--unload|"
+    assert not machine.will_start
+
+
+def test_a_load_whose_reboot_was_cancelled_is_undone_when_the_service_starts_again(any_machine):
+    machine = any_machine
+    machine.load()
+    assert machine.run("undo").stdout == ""
+    assert not machine.loaded
+    assert machine.names("/var/lib/kexec-load") == []
+    machine.write("/sys/kernel/kexec_loaded", "1\n")
+    machine.run("undo")
+    assert machine.loaded  # somebody else's
+
+
+def test_a_shutdown_that_turns_into_another_undoes_the_load(machine):
+    machine.load()
+    machine.queue("poweroff.target", "reboot.target")
+    assert machine.load() == "standing aside: poweroff is queued, not a plain reboot\n"
+    assert not machine.loaded
+    assert machine.names("/run/kexec-load") == machine.names("/var/lib/kexec-load") == []
+
+
+def test_two_loads_at_once_are_done_one_after_the_other(machine):
+    alone = 'mkdir "$FAKE/busy" || echo at once >>"$FAKE/calls"\nsleep 0.2\nrmdir "$FAKE/busy"\n'
+    machine.program("kexec", KEXEC.replace("\n", "\n" + alone, 1))
+    with ThreadPoolExecutor() as pool:
+        loads = list(pool.map(lambda _: machine.load(), range(2)))
+    assert all("loaded " in said for said in loads)
+    assert "at once" not in machine.calls
+    assert machine.will_start
+    assert machine.names("/var/lib/kexec-load") == ["note"]
+
+
+def test_a_load_that_cannot_say_it_is_done_is_undone(any_machine):
+    machine = any_machine
+    machine.path("/run/kexec-load/staged/full").mkdir(parents=True)
+    done = machine.run("load")
+    assert (done.returncode, done.stdout) == (1, "load failed: cannot write /run/kexec-load/staged\n")
+    assert not machine.loaded
+    assert machine.names("/var/lib/kexec-load") == []
+
+
 def test_a_systemctl_that_hangs_does_not_hold_the_reboot(machine):
     machine.config("LOAD_TIMEOUT=1\n")
     machine.program("systemctl", "#!/bin/sh\nsleep 60\n")
@@ -196,8 +272,15 @@ def test_a_one_shot_entry_is_used_up_by_the_kexec(machine):
     machine.program("dd", "#!/bin/sh\nexit 1\n")
     assert "the one-shot entry cannot be marked as used in /boot/grub/grubenv" in machine.load()
     assert not machine.will_start
+    assert machine.names("/var/lib/kexec-load") == []
     assert "next_entry=0" in environment.read_text()
     (machine.bin / "dd").unlink()
+    full = machine.path("/run/kexec-load/staged/full")
+    full.mkdir(parents=True)
+    assert machine.run("load").returncode == 1
+    assert "next_entry=0" in environment.read_text()
+    full.rmdir()
+    full.parent.rmdir()
     assert machine.load().startswith("loaded ")
     assert "next_entry=0" not in environment.read_text()
     assert environment.stat().st_size == 1024

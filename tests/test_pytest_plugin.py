@@ -107,7 +107,7 @@ def test_settings_come_from_file_and_environment_too(project, monkeypatch, give)
         ("--kexec-device=virtio-nett", "unknown device set 'virtio-nett'; known: *did you mean virtio-net?"),
         ("--kexec-image=debian-31", "unknown image 'debian-31'; known: *"),
         ("--kexec-blocks=many", "*--kexec-blocks: 'many' is not a whole number"),
-        ("--kexec-methods=kexec,warm", "*unknown method 'warm'; known: cold, kexec"),
+        ("--kexec-methods=kexec,warm", "*unknown method 'warm'; known: cold, distro-kexec, kexec, systemctl-kexec"),
     ],
 )
 def test_a_wrong_setting_ends_with_4_and_one_message_and_leaves_nothing(project, option, message):

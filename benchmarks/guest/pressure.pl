@@ -2,8 +2,8 @@
 # Loads while memory is nearly full: pressure.pl KIND ATTEMPTS VARIANT LEVEL...
 #
 # KIND as in fill.pl; LEVEL is the MemAvailable to load at, in MiB. The service itself loads, as it does at shutdown:
-# its ExecStop=, in its own cgroup. VARIANT: "as-is"; "continue", with OOMPolicy=continue; "victim", with a kexec
-# that makes itself the OOM killer's first choice before the real one; "victim+continue".
+# its ExecStop=, in its own cgroup. VARIANT: "shipped", the service as it is; "equal", with a kexec that is not
+# the OOM killer's first choice but one process among others; "equal+stop", with OOMPolicy=stop, systemd's default, too.
 use strict;
 use warnings;
 use lib '/run/kexec-bench';
@@ -33,11 +33,11 @@ sub drop_in {
 
 sub prepare_service {
     my @settings = ('Environment=KEXEC_LOAD_SHUTDOWN=reboot');
-    push @settings, 'OOMPolicy=continue' if $variant =~ /continue/;
-    if ($variant =~ /victim/) {
-        my $folder = "$Bench::PLACE/first-victim";
+    push @settings, 'OOMPolicy=stop' if $variant =~ /stop/;
+    if ($variant =~ /equal/) {
+        my $folder = "$Bench::PLACE/equal";
         mkdir $folder;
-        Bench::write_file("$folder/kexec", "#!/bin/sh\necho 1000 >/proc/self/oom_score_adj\nexec /usr/sbin/kexec \"\$\@\"\n");
+        Bench::write_file("$folder/kexec", "#!/bin/sh\necho 0 >/proc/self/oom_score_adj\nexec /usr/sbin/kexec \"\$\@\"\n");
         chmod 0755, "$folder/kexec";
         push @settings, "Environment=PATH=$folder:/usr/sbin:/usr/bin:/sbin:/bin";
     }

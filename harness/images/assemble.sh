@@ -31,6 +31,7 @@ cp root/boot/grub/x86_64-efi/core.efi .
 find root -newermt "@$epoch" -exec touch --no-dereference --date="@$epoch" {} +
 touch --date="@$((epoch - 1))" root/usr
 
-mke2fs -q -F -t ext4 -b 4096 -m 1 -L kexec-root -U "$uuid" -d root \
+# Without what the e2fsprogs and GRUB of older releases do not know.
+mke2fs -q -F -t ext4 -O ^orphan_file,^metadata_csum_seed -b 4096 -m 1 -L kexec-root -U "$uuid" -d root \
     -E "offset=$offset,hash_seed=$uuid,lazy_itable_init=0,lazy_journal_init=0" "$disk" "${size_kib}k"
 rm -rf root guest.tar

@@ -27,7 +27,7 @@ from harness.images.guestfiles import GuestFile, digest
 from harness.images.recipe import Recipe
 
 #: Raise it when the builder makes something else of the same recipe.
-BUILDER_FORMAT = 2
+BUILDER_FORMAT = 3
 DISK, KERNEL, INITRD = "disk.raw", "vmlinuz", "initrd.img"
 MANIFEST, STAMP = "image.json", "verified.json"
 KEY_DIGITS = 16

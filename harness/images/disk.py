@@ -4,6 +4,7 @@ sector 0          MBR: GRUB's boot.img and a dos partition table
 sector 1...       GRUB's core image for BIOS, in the gap before the first partition
 1 MiB             EFI system partition (FAT): GRUB as EFI/BOOT/BOOTX64.EFI
 17 MiB            ext4, label kexec-root
+behind it         an empty partition, for scenarios with a /boot of its own
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ SECTOR = 512
 MBR_CODE = 440
 ESP_START_MIB, ESP_MIB = 1, 16
 ROOT_START_MIB = ESP_START_MIB + ESP_MIB
+BOOT_MIB = 256
 ASSEMBLE = Path(__file__).with_name("assemble.sh")
 
 # Fixed identities, so that the same content gives the same disk.
@@ -39,7 +41,7 @@ def assemble_disk(recipe: Recipe, folder: Path, log: Path) -> Path:
     """
     disk = folder / "disk.raw"
     with disk.open("wb") as file:
-        file.truncate((ROOT_START_MIB + recipe.disk_mib + 1) * MIB)
+        file.truncate((ROOT_START_MIB + recipe.disk_mib + BOOT_MIB + 1) * MIB)
     _make_root(recipe, folder, disk, log)
     _partition(recipe, disk, log)
     esp = _make_esp(folder, log)
@@ -75,6 +77,7 @@ def _partition(recipe: Recipe, disk: Path, log: Path) -> None:
         f"label: dos\nlabel-id: 0x{DISK_SIGNATURE:08x}\n"
         f"start={ESP_START_MIB}MiB, size={ESP_MIB}MiB, type=ef\n"
         f"start={ROOT_START_MIB}MiB, size={recipe.disk_mib}MiB, type=83, bootable\n"
+        f"start={ROOT_START_MIB + recipe.disk_mib}MiB, size={BOOT_MIB}MiB, type=83\n"
     )
     run(["sfdisk", "--quiet", "--wipe=never", "--wipe-partitions=never", str(disk)], log=log, stdin=table)
 

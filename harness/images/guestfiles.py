@@ -1,4 +1,4 @@
-"""The files an image gets besides its packages: images/guest, and what images/kexec-load installs."""
+"""The files an image gets besides its distribution's packages: images/guest, and the package of images/kexec-load."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from harness.images.recipe import Recipe
 GRUB_CONFIG = "boot/grub/grub.cfg"
 COMMAND_LINE_MARK = b"@CMDLINE@"
 MAKE_TIMEOUT_S = 60
+#: where a guest has the package of kexec-load, to install it again after a purge
+PACKAGE = "usr/lib/kexec-harness/kexec-load.deb"
 
 
 class GuestFile(Struct, frozen=True):
@@ -33,15 +35,14 @@ class GuestFile(Struct, frozen=True):
 
 
 def collect(images_dir: Path, recipe: Recipe) -> tuple[GuestFile, ...]:
-    """Every file that an image of `recipe` gets, sorted by path.
+    """Every file that an image of `recipe` gets, sorted by path; kexec-load as the package that is shipped.
 
-    Raises ImageError if kexec-load cannot be installed into the tree, or two sources bring the same file.
+    Raises ImageError if the package cannot be built, or two sources bring the same file.
     """
-    files = {file.path: _filled(file, recipe) for file in _tree(images_dir / "guest", exact_modes=False)}
-    for file in _installed(images_dir / "kexec-load"):
-        if file.path in files:
-            raise ImageError(f"both {images_dir}/guest and {images_dir}/kexec-load bring /{file.path}")
-        files[file.path] = file
+    files = {file.path: _filled(file, recipe) for file in _tree(images_dir / "guest")}
+    if PACKAGE in files:
+        raise ImageError(f"both {images_dir}/guest and {images_dir}/kexec-load bring /{PACKAGE}")
+    files[PACKAGE] = GuestFile(PACKAGE, 0o644, _package(images_dir / "kexec-load"))
     return tuple(files[path] for path in sorted(files))
 
 
@@ -53,10 +54,10 @@ def _filled(file: GuestFile, recipe: Recipe) -> GuestFile:
     return GuestFile(file.path, file.mode, content)
 
 
-def _tree(folder: Path, *, exact_modes: bool) -> list[GuestFile]:
-    """The files below `folder`.
+def _tree(folder: Path) -> list[GuestFile]:
+    """The files below `folder`, a part of a checkout.
 
-    Of a file in a checkout only the executable bit counts: the rest is the umask of whoever cloned it.
+    Of the mode only the executable bit counts: the rest is the umask of whoever cloned it.
     """
     files = []
     for path in sorted(folder.rglob("*")):
@@ -64,25 +65,23 @@ def _tree(folder: Path, *, exact_modes: bool) -> list[GuestFile]:
         if path.is_symlink():
             files.append(GuestFile(name, 0o777, b"", str(path.readlink())))
         elif path.is_file():
-            mode = stat.S_IMODE(path.stat().st_mode)
-            if not exact_modes:
-                mode = 0o755 if mode & stat.S_IXUSR else 0o644
-            files.append(GuestFile(name, mode, path.read_bytes()))
+            files.append(GuestFile(name, 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644, path.read_bytes()))
     return files
 
 
-def _installed(source: Path) -> list[GuestFile]:
-    """What `make install` of kexec-load puts into a guest: the service is tested as it is packaged."""
-    with tempfile.TemporaryDirectory(prefix="kexec-load-") as destination:
-        command = [str(find_tool("make")), "--silent", "-C", str(source), "install", f"DESTDIR={destination}"]
+def _package(source: Path) -> bytes:
+    """The Debian package of kexec-load; the same files always give the same bytes."""
+    with tempfile.TemporaryDirectory(prefix="kexec-load-") as folder:
+        command = [str(find_tool("make")), "--silent", "-C", str(source), "deb", f"BUILD={folder}"]
         # Variables of an outer make must not reach this one.
         env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
         done = subprocess.run(
             command, env=env, capture_output=True, text=True, errors="replace", timeout=MAKE_TIMEOUT_S, check=False
         )
         if done.returncode:
-            raise ImageError(f"make -C {source} install failed:\n{done.stderr.strip()[-2000:]}")
-        return _tree(Path(destination), exact_modes=True)
+            raise ImageError(f"make -C {source} deb failed:\n{done.stderr.strip()[-2000:]}")
+        [package] = Path(folder).glob("*.deb")
+        return package.read_bytes()
 
 
 def digest(files: tuple[GuestFile, ...]) -> str:

@@ -20,7 +20,7 @@ UnitName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@:-]+\.(service|timer|sock
 Snapshot = Annotated[str, Meta(pattern=r"^[0-9]{8}T[0-9]{6}Z$")]
 
 
-class RecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a recipe file may say."""
 
     distro: Literal["debian"]
@@ -31,16 +31,20 @@ class RecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: size of the root file system in MiB
     disk_mib: Annotated[int, Meta(ge=256, le=1 << 20)]
     packages: tuple[PackageName, ...]
+    #: packages that lie in /var/cache/kexec-harness of the guest, for scenarios to install
+    spare_packages: tuple[PackageName, ...] = ()
     #: words of the kernel command line, after `root=LABEL=kexec-root ro`
     cmdline: tuple[KernelWord, ...]
     #: systemd units that are switched on, and those that must never start
     enable: tuple[UnitName, ...] = ()
     mask: tuple[UnitName, ...] = ()
+    #: take a package list that has expired: mirrors lag behind, and nobody can attack a guest without a network
+    accept_expired: bool = False
     #: take the packages of this moment (UTC) from a mirror that keeps its past
     snapshot: Snapshot | None = None
 
 
-class Recipe(RecipeFile, frozen=True, kw_only=True):
+class Recipe(RecipeFile, frozen=True, kw_only=True, omit_defaults=True):
     """A recipe with its name, which is the file's."""
 
     name: str

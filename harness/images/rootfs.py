@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.errors import ImageError, InfraError
 from harness.host.building import BuildMode, build_mode
 from harness.host.tools import find_tool
-from harness.images.guestfiles import GuestFile, write_tar
+from harness.images.guestfiles import PACKAGE, GuestFile, write_tar
 from harness.images.recipe import Recipe
 from harness.images.run import run
 
@@ -32,6 +32,14 @@ GRUB_IMAGES = {
     "i386-pc": ("core.img", "biosdisk"),
     "x86_64-efi": ("core.efi", "fat efi_gop all_video"),
 }
+
+#: Packages that lie in the image without being installed, with what they need: for a kernel installed since boot.
+#: The chroot has no name service, so the host's apt fetches them.
+SPARE_SCRIPT = (
+    'mkdir -p "$1/var/cache/kexec-harness/partial"'
+    ' && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --download-only --no-install-recommends'
+    ' --option "Dir::Cache::archives=$1/var/cache/kexec-harness/" install '
+)
 
 
 def build_rootfs(
@@ -62,7 +70,7 @@ def build_rootfs(
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Retries "3"',
         '--aptopt=Acquire::http::Timeout "30"',
-        *(['--aptopt=Acquire::Check-Valid-Until "false"'] if recipe.snapshot else []),
+        *(['--aptopt=Acquire::Check-Valid-Until "false"'] if recipe.snapshot or recipe.accept_expired else []),
         f"--essential-hook=tar-in {guest_tar} /",
         *(f"--customize-hook={script}" for script in customize_scripts(recipe)),
         recipe.release,
@@ -100,6 +108,9 @@ def customize_scripts(recipe: Recipe) -> list[str]:
             f'mkdir -p "$1/boot/grub/{platform}" && chroot "$1" grub-mkimage -O {platform} -p /boot/grub'
             f" -c /boot/grub/early.cfg -o /boot/grub/{platform}/{name} {GRUB_MODULES} {modules}"
         )
+    scripts.append(f'chroot "$1" dpkg --install /{PACKAGE}')
+    if recipe.spare_packages:
+        scripts.append(SPARE_SCRIPT + " ".join(recipe.spare_packages))
     if recipe.enable:
         scripts.append(f'chroot "$1" systemctl enable {" ".join(recipe.enable)}')
     if recipe.mask:
@@ -128,6 +139,11 @@ def explain(tail: str, recipe: Recipe, mirror: str) -> InfraError | None:
         return ImageError(
             f"this host does not have the key that {recipe.release} is signed with",
             mend="upgrade Debian's keys: apt-get install --only-upgrade debian-archive-keyring (or a newer one)",
+        )
+    if "is expired" in tail:
+        return ImageError(
+            f"{mirror} has an old {recipe.release}: its package list has expired:\n{tail}",
+            mend="try another: MIRROR=..., or say accept_expired = true in the recipe",
         )
     if re.search(r"404 +Not Found|does not have a Release file|no longer has a Release file", tail):
         return ImageError(

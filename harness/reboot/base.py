@@ -28,3 +28,29 @@ def remember(nonce: str) -> str:
     return (
         f"mkdir -p /var/lib/kexec-harness && printf '%s\\n' {shlex.quote(nonce)} >/var/lib/kexec-harness/nonce && sync"
     )
+
+
+#: the nonce's word on the next kernel's command line, where only whoever loaded that kernel can have put it
+NONCE_WORD = "kexec_harness.nonce"
+
+
+def with_kexec_load() -> str:
+    """Guest script that has kexec-load in service, from the package in the image if another method has purged it."""
+    return """
+command -v kexec-load >/dev/null || dpkg --install /usr/lib/kexec-harness/kexec-load.deb
+systemctl is-active --quiet kexec-load.service || { echo "kexec-load.service is not active"; exit 1; }
+"""
+
+
+def command_line_with(nonce: str) -> str:
+    """Guest script that sets `command_line`: the running kernel's, with this nonce in place of earlier ones."""
+    return f"""
+command_line=
+for word in $(cat /proc/cmdline); do
+    case $word in
+        BOOT_IMAGE=* | initrd=* | kexec_load.once | {NONCE_WORD}=*) ;;
+        *) command_line="$command_line$word " ;;
+    esac
+done
+command_line="${{command_line}}{NONCE_WORD}={nonce}"
+"""

@@ -13,7 +13,11 @@ def _arm(nonce: str) -> str:
 set -e
 {remember(nonce)}
 rm -f /run/kexec-load/conf.d/kexec-harness.conf
-if command -v kexec-load >/dev/null; then kexec-load skip; fi
+if command -v kexec-load >/dev/null; then
+    kexec-load skip
+elif [ -e /etc/init.d/kexec-load ]; then
+    touch /no-kexec-reboot # as Debian's coldreboot does it
+fi
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.model import BootPath
-from harness.reboot.base import Method, remember
+from harness.reboot.base import NONCE_WORD, Method, remember, with_kexec_load
 
 NAME = "kexec"
 
@@ -14,10 +14,10 @@ def _arm(nonce: str) -> str:
     return f"""
 set -e
 {remember(nonce)}
-systemctl is-active --quiet kexec-load.service || {{ echo "kexec-load.service is not active"; exit 1; }}
+{with_kexec_load()}
 kexec-load unskip
 mkdir -p /run/kexec-load/conf.d
-printf '%s\\n' 'APPEND_ONCE="kexec_harness.nonce={nonce}"' MAX_FAILURES=0 >/run/kexec-load/conf.d/kexec-harness.conf
+printf '%s\\n' 'APPEND_ONCE="{NONCE_WORD}={nonce}"' MAX_FAILURES=0 >/run/kexec-load/conf.d/kexec-harness.conf
 """
 
 

@@ -46,7 +46,7 @@ write_note() {
     {
         printf 'kernel=%s\n' "$(clean_text "$(shown "$CHOSEN_KERNEL")")"
         printf 'key=%s\nboot=%s\ntime=%s\n' "$(identity_key)" "$(this_boot)" "$(now)"
-    } | write_durably "$NOTE" 2>/dev/null
+    } | write_durably "$NOTE"
 }
 
 # A load that is given up has made no attempt; the note of an earlier boot stays.
@@ -77,7 +77,11 @@ settle_note() {
     [ -s "$NOTE" ] && [ "$(note_value boot)" != "$(this_boot)" ] || return 0
     settled_key=$(note_value key) settled_kernel=$(note_value kernel)
     if ! came_by_kexec; then
-        count_failure "$settled_key" "$settled_kernel"
+        # Where it cannot be counted now, the note stays for the next one who can.
+        count_failure "$settled_key" "$settled_kernel" || {
+            warn "the failed kexec of $settled_kernel cannot be put down in $(shown "$FAILURES")"
+            return 1
+        }
         settled=failed
     else
         settled=$1
@@ -130,16 +134,4 @@ refuse_attempts() {
 
 reset_attempts() {
     rm -f "$NOTE" "$FAILURES"
-}
-
-show_attempts() {
-    if [ -s "$NOTE" ]; then
-        printf 'attempt not settled yet: %s at %s\n' "$(note_value kernel)" "$(note_value time)"
-    fi
-    [ ! -s "$FAILURES" ] || while read -r count _ kernel; do
-        printf 'failures in a row: %s of %s (limit %s)\n' "$count" "$kernel" "$MAX_FAILURES"
-    done <"$FAILURES"
-    [ ! -s "$HISTORY" ] || while read -r time outcome kernel; do
-        printf 'attempt: %s %s %s\n' "$time" "$outcome" "$kernel"
-    done <"$HISTORY"
 }

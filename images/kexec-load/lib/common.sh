@@ -92,8 +92,15 @@ is_number() {
 # write_durably FILE: standard input becomes the file's content, whole or not at all, and on the disk when this
 # returns. The folder is synced as well, else a power cut may undo the rename.
 write_durably() {
-    mkdir -p "${1%/*}" && cat >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "${1%/*}"
+    { mkdir -p "${1%/*}" && cat >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "${1%/*}"; } 2>/dev/null
 }
+
+# Run a program as the first that the kernel kills when memory runs out (proc(5), oom_score_adj): better no kexec than a
+# service killed that was still stopping.
+expendable() (
+    { echo 1000 >"$ROOT/proc/self/oom_score_adj"; } 2>/dev/null
+    exec "$@"
+)
 
 # bounded SECONDS COMMAND...: the command's status, or 124 when it was not done in time; then it is killed with all
 # its children, and not waited for: a process in an uninterruptible sleep (a dead disk) does not die.

@@ -3,6 +3,20 @@
 # An entry asked for once (grub-reboot, bootctl set-oneshot): a boot loader forgets the request when it honours it,
 # so whoever honours it by kexec must do the same, or the next boot through firmware would honour it again.
 
+# True, with the reason, if an entry is asked for once and nobody looked at that for the choice: KERNEL= of the settings
+# names the kernel, or GRUB the default, while the request is an EFI variable.
+refuse_one_shot() {
+    asked_for=$(loader_variable_file LoaderEntryOneShot)
+    if [ -e "$asked_for" ] && [ "$CHOSEN_ONE_SHOT" != "$asked_for" ]; then
+        printf 'a reboot to a boot loader entry was asked for (EFI variable LoaderEntryOneShot: %s)' \
+            "$(loader_variable LoaderEntryOneShot)"
+        return
+    fi
+    [ "$CHOSEN_SOURCE" = configuration ] && asked_for=$(find_grub)/grubenv && is_text_file "$asked_for" || return 1
+    asked_for=$(sed -n 's/^next_entry=//p' "$asked_for" | head -n 1)
+    [ -n "$asked_for" ] && printf 'a reboot to a boot loader entry was asked for (grub-reboot: %s)' "$asked_for"
+}
+
 # Call when the chosen kernel is loaded; fails if the request could not be taken back.
 consume_one_shot() {
     case $CHOSEN_ONE_SHOT in

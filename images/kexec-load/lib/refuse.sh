@@ -9,8 +9,9 @@ EFI_GLOBAL=8be4df61-93ca-11d2-aa0d-00e098032b8c
 
 # The first reason against any kexec, or failure if there is none.
 refusal() {
-    for refuse in refuse_skip refuse_config refuse_no_kexec refuse_disabled refuse_crash_kernel refuse_firmware_setup \
-        refuse_loader_request refuse_next_boot_entry refuse_reboot_parameter refuse_firmware_update; do
+    for refuse in refuse_skip refuse_coldreboot refuse_config refuse_container refuse_no_kexec refuse_disabled \
+        refuse_crash_kernel refuse_firmware_setup refuse_loader_request refuse_next_boot_entry refuse_reboot_parameter \
+        refuse_firmware_update; do
         "$refuse" && return
     done
     return 1
@@ -20,8 +21,31 @@ refuse_skip() {
     [ -e "$STATE/skip" ] && printf 'asked to skip (%s)' "$(shown "$STATE/skip")"
 }
 
+# coldreboot(8) of Debian's kexec-tools leaves this file behind and calls reboot.
+COLDREBOOT=$ROOT/no-kexec-reboot
+
+refuse_coldreboot() {
+    [ -e "$COLDREBOOT" ] && printf 'asked for by coldreboot (%s)' "$(shown "$COLDREBOOT")"
+}
+
+# It holds for one reboot, and whoever honours it takes it away, as kexec-tools itself does.
+forget_coldreboot() {
+    rm -f "$COLDREBOOT" 2>/dev/null
+}
+
+# Of `check` and `status` only: a load is what the service does when it is stopped.
+refuse_idle_service() {
+    [ -d "$RUN_SYSTEMD/system" ] && ! systemctl is-active --quiet kexec-load.service 2>/dev/null &&
+        printf 'kexec-load.service is not running; "systemctl enable --now kexec-load" starts it'
+}
+
 refuse_config() {
     [ -n "$CONFIG_ERROR" ] && printf 'the settings are not understood: %s' "$CONFIG_ERROR"
+}
+
+# A kexec would be the host's.
+refuse_container() {
+    [ -e "$RUN_SYSTEMD/container" ] && printf 'this is a container'
 }
 
 refuse_no_kexec() {
@@ -30,8 +54,13 @@ refuse_no_kexec() {
 }
 
 refuse_disabled() {
-    disabled=$(kernel_value "$ROOT/proc/sys/kernel/kexec_load_disabled")
-    [ "${disabled:-0}" != 0 ] && printf 'kernel.kexec_load_disabled is set'
+    if [ "$(kernel_value "$ROOT/proc/sys/kernel/kexec_load_disabled")" = 1 ]; then
+        printf 'kernel.kexec_load_disabled is set'
+    elif [ "$(kernel_value "$ROOT/proc/sys/kernel/kexec_load_limit_reboot")" = 0 ]; then
+        printf 'kernel.kexec_load_limit_reboot allows no more loads'
+    else
+        return 1
+    fi
 }
 
 # This is the kernel that was started to save a dump of a crashed one: its machine is in a state for nothing else.

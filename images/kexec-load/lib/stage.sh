@@ -29,8 +29,8 @@ unload_image() {
     return 1
 }
 
-# Load what was chosen. Sets STAGE_REASON when that fails; then nothing is loaded. The image is started only once
-# mark_staged has been called.
+# Load what was chosen. Sets STAGE_REASON when that fails; the caller has to clear away. The image is started only
+# once mark_staged has been called.
 stage() {
     if ! mkdir -p "$STATE" || ! true >"$STAGING"; then
         STAGE_REASON="cannot write to $(shown "$STATE")"
@@ -39,16 +39,13 @@ stage() {
     if image_loaded; then
         inform "unloading an image that someone else has loaded"
     fi
-    load_image && return
-    unload_image
-    finish_staging
-    return 1
+    load_image
 }
 
 # From here on the hook starts the image.
 mark_staged() {
-    finish_staging
-    printf 'kernel=%s\n' "$(clean_text "$(shown "$CHOSEN_KERNEL")")" >"$STAGED"
+    rm -f "$JOINED_INITRD" # may be what fills /run
+    printf 'kernel=%s\n' "$(clean_text "$(shown "$CHOSEN_KERNEL")")" >"$STAGED" && finish_staging
 }
 
 finish_staging() {
@@ -86,7 +83,7 @@ one_initrd() {
 join_initrds() {
     while IFS= read -r part; do
         [ -n "$part" ] || continue
-        cat "$part" || return
+        expendable cat "$part" || return
         head -c "$(((4 - $(wc -c <"$part") % 4) % 4))" /dev/zero || return
     done <<END
 $CHOSEN_INITRDS
@@ -121,7 +118,7 @@ try_to_load() {
 call_kexec() {
     # The outer redirection takes what the shell says of a kexec that was killed.
     {
-        kexec_output=$(kexec "$2" --load "$CHOSEN_KERNEL" ${initrd:+--initrd="$initrd"} \
+        kexec_output=$(expendable kexec "$2" --load "$CHOSEN_KERNEL" ${initrd:+--initrd="$initrd"} \
             --command-line="$next_command_line" 2>&1)
     } 2>/dev/null
     kexec_status=$?

@@ -1,0 +1,76 @@
+"""The machines of scenarios: a fresh one for a test, or one that a cell's tests share; and their last words.
+
+`guest` is a test's own machine. `standing_guest` is booted by the first test of a cell that asks for it and handed from
+test to test, each of which leaves the system as it found it; after a test that did not, the next one gets a new one.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from harness.guest import Guest
+from harness.lab import Lab, device_sets, methods
+from harness.model import Cell
+from harness.qemu.machine import Machine
+from harness.registry import lookup
+from harness.store import write_console, write_events
+
+
+class Guests:
+    """Boots guests, and remembers the one that the running test has."""
+
+    def __init__(self, lab: Lab, seed: int, folder: Path) -> None:
+        """`folder` is where the last words of a failed test's guest go."""
+        self._lab, self._seed, self._folder = lab, seed, folder
+        self._standing: Guest | None = None
+        #: the guest of the running test, also while it boots
+        self.current: Guest | None = None
+
+    def boot(self, machine: Machine, cell: Cell) -> Guest:
+        """Boot a machine that somebody else has made and will close. Raises MachineError.
+
+        A process has one machine up at a time: the standing one ends.
+        """
+        self.close()
+        device_set = lookup(device_sets(), cell.device_set, "device set")
+        guest = self.current = Guest(machine, cell, device_set, methods(), self._seed)
+        guest.boot()
+        return guest
+
+    def standing(self, cell: Cell) -> Guest:
+        """The standing guest of this cell, up. Raises what making and booting a machine raises."""
+        if self._standing is None or not self._standing.is_up or self._standing.cell != cell:
+            machine = self._lab.make_machine(cell)
+            try:
+                self._standing = self.boot(machine, cell)
+            except BaseException:
+                machine.close()
+                raise
+        self.current = self._standing
+        return self._standing
+
+    def discard_standing(self) -> None:
+        """A test that failed leaves the standing guest in no known state."""
+        if self.current is self._standing:
+            self.close()
+
+    def close(self) -> None:
+        """End the standing guest, if there is one."""
+        standing, self._standing = self._standing, None
+        if standing is not None:
+            standing.machine.close()
+
+    def keep_last_words(self, test: str) -> Path | None:
+        """Write down what the running test's guest has said since power-on; the folder, or None if there is no guest.
+
+        Raises OSError.
+        """
+        if self.current is None:
+            return None
+        folder = self._folder / re.sub(r"[^\w+.-]+", "_", test).strip("_")
+        folder.mkdir(parents=True, exist_ok=True)
+        events = [*self.current.events, *self.current.unread_events()]
+        write_events(folder / "events.jsonl.gz", events)
+        write_console(folder / "console.log", events)
+        return folder
