@@ -31,17 +31,14 @@ class Bench:
     def run(self, guest: Guest, program: str, *words: object, timeout: float, **about: str) -> list[Record]:
         """Run a program of guest/ in the guest; its records, which are also kept in the ledger, with `about` in each.
 
-        Raises AssertionError if it fails or prints anything else: the measurement was not made.
+        Raises AssertionError if it fails or prints anything else: then the measurement was not made.
         """
         command = shlex.join(["perl", f"{PLACE}/{program}", *map(str, words)])
         send_programs(guest)
         reply = guest.run(f"cd {PLACE} && {command}", timeout=timeout)
-        assert reply.status == 0, f"{command}: status {reply.status}: {reply.output[-2000:]}"
-        try:
-            records = parse(reply.output)
-        except ValueError as error:
-            raise AssertionError(f"{command}: {error}") from None
+        records, stray = parse(reply.output)
         self.keep(guest, program.removesuffix(".pl"), records, **about)
+        assert (reply.status, stray) == (0, None), f"{command}: status {reply.status}: {stray or reply.output[-2000:]}"
         return records
 
     def keep(self, guest: Guest, record: str, records: Sequence[Record], **about: str) -> None:

@@ -6,20 +6,29 @@ Value = str | int | float
 Record = dict[str, Value]
 
 
-def parse(output: str) -> list[Record]:
-    """The records in the output of a guest program; values that are numbers become numbers.
+def parse(output: str) -> tuple[list[Record], str | None]:
+    """The records in the output of a guest program, and the first line that is none, if there is one.
 
-    Raises ValueError for a line that is no record: then the measurement was not made.
+    Values that are numbers become numbers. A program that fails says why on a line of its own: then the measurement
+    was not made, but what it had found until then is still worth keeping.
     """
-    return [_record(line) for line in output.splitlines() if line.strip()]
+    records = []
+    for line in output.splitlines():
+        if not line.strip():
+            continue
+        record = _record(line)
+        if record is None:
+            return records, line[:400]
+        records.append(record)
+    return records, None
 
 
-def _record(line: str) -> Record:
+def _record(line: str) -> Record | None:
     record: Record = {}
     for field in line.split("\t"):
         name, separator, value = field.partition("=")
         if not separator or not name.isidentifier():
-            raise ValueError(f"not a record: {line[:400]}")
+            return None
         record[name] = _value(value)
     return record
 

@@ -70,10 +70,13 @@ EARLY = Method(
     arm=_load_early,
     trigger="systemctl kexec",
 )
-#: when kexec-load.service began to stop and had stopped in the boot before this one, in seconds
+#: when kexec-load.service began to stop and had stopped in the boot before this one, in seconds; the messages are
+#: found by their ids (SD_MESSAGE_UNIT_STOPPING and SD_MESSAGE_UNIT_STOPPED in systemd's sd-messages.h)
 STOPPING = r"""
-journalctl --boot=-1 --no-pager --output=short-monotonic UNIT=kexec-load.service + _SYSTEMD_UNIT=kexec-load.service |
-    sed -n 's/^\[ *\([0-9.]*\)\] [^ ]* systemd\[1\]: Stopp\(ing\|ed\) kexec-load.*/\1/p' | tail -n 2
+for id in de5b426a63be47a7b6ac3eaac82e2f6f 9d1aaa27d60140bd96365438aad20286; do
+    journalctl --boot=-1 --no-pager --output=short-monotonic UNIT=kexec-load.service MESSAGE_ID=$id |
+        sed -n 's/^\[ *\([0-9.]*\)\] .*/\1/p' | tail -n 1
+done
 """
 PHASES = {"stop_s": "kexec-load.service stops", "shutdown_s": "shutdown", "total_s": "whole reboot"}
 

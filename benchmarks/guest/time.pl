@@ -62,9 +62,6 @@ my %measurements = (
     'kexec -c' => sub { take_time('kexec -c', Bench::kexec_command('-c', $Bench::KERNEL, $Bench::INITRD)) },
     steps => \&take_steps,
 );
-# The first load of a boot reads programs, too; only the one that says so measures that.
-$measurements{'kexec-load'}->() for 1;
-print "warm\n";
 for (1 .. $repetitions) {
     $measurements{$_}->() for sort { rand() <=> 0.5 } sort keys %measurements;
 }
