@@ -18,8 +18,8 @@ MIB_OF_KIB = 1024
 CALLS = {"-s": "kexec_file_load", "-c": "classic kexec_load"}
 
 
-def test_memory(guest, bench):
-    files, *loads = bench.run(guest, "memory.pl", bench.repetitions(6), timeout=1800)
+def test_memory(standing_guest, bench):
+    files, *loads = bench.run(standing_guest, "memory.pl", bench.repetitions(6), timeout=1800)
     kernel, initrd, init = (number(files, f"{name}_bytes") / 2**20 for name in ("kernel", "initrd", "init_size"))
     rows = []
     for option, call in CALLS.items():

@@ -31,8 +31,8 @@ STEPS = {
 }
 
 
-def test_time_of_a_load(guest, bench):
-    loads = bench.run(guest, "time.pl", bench.repetitions(8), timeout=3000)
+def test_time_of_a_load(standing_guest, bench):
+    loads = bench.run(standing_guest, "time.pl", bench.repetitions(6), timeout=3000)
     seconds: dict[str, list[float]] = {}
     for load in loads:
         if load["kind"] != "steps":

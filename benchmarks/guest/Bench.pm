@@ -4,6 +4,7 @@ package Bench;
 
 use strict;
 use warnings;
+use POSIX ();
 
 our $PLACE = '/run/kexec-bench';
 our ($KERNEL, $INITRD) = (real('/vmlinuz'), real('/initrd.img'));
@@ -118,7 +119,7 @@ sub start {
     open STDOUT, '>', $options->{output} || '/dev/null';
     open STDERR, '>&', \*STDOUT;
     @command = ('sh', '-c', "ulimit -v $options->{address_space} && exec \"\$@\"", 'sh', @command) if $options->{address_space};
-    exec @command or exit 127;
+    exec @command or POSIX::_exit(127);
 }
 
 # Waits for a process, calling a function again and again until it ends; returns its wait status.

@@ -50,6 +50,7 @@ Bench::record(
 # Less for each CPU to keep; else a second passes for every few megabytes until they are free again.
 my $fraction = '/proc/sys/vm/percpu_pagelist_high_fraction';
 Bench::write_file($fraction, "100000\n") if -e $fraction;
+END { Bench::write_file($fraction, "0\n") if $fraction && -e $fraction }
 # The first load of a boot leaves what the kernel keeps for the next one: not measured.
 for my $repetition (0 .. $repetitions) {
     measure($_, $repetition) for $repetition % 2 ? ('-s', '-c') : ('-c', '-s');

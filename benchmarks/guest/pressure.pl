@@ -10,6 +10,7 @@ use lib '/run/kexec-bench';
 use Bench;
 use Fcntl;
 use IO::Handle;
+use POSIX ();
 
 my ($kind, $attempts, $variant, @levels) = @ARGV;
 
@@ -54,8 +55,7 @@ sub start_filler {
     if (!$pid) {
         open STDIN, '<&', $out;
         open STDOUT, '>&', $in;
-        exec 'sh', '-c', 'ulimit -n 1048576 && exec perl "$@"', 'sh', "$Bench::PLACE/fill.pl", $kind;
-        exit 127;
+        exec 'sh', '-c', 'ulimit -n 1048576 && exec perl "$@"', 'sh', "$Bench::PLACE/fill.pl", $kind or POSIX::_exit(127);
     }
     close $out;
     close $in;
@@ -120,6 +120,13 @@ sub attempt {
     Bench::unload();
     Bench::record(%fields);
     system('systemctl', 'start', 'kexec-load.service') == 0 or die "kexec-load.service does not start\n";
+}
+
+# As it was, for whoever uses this machine next.
+END {
+    local $?;
+    unlink map { "/run/systemd/system/$_.d/bench.conf" } 'kexec-load.service', 'kexec-harness-agent.service';
+    system 'systemctl', 'daemon-reload';
 }
 
 Bench::protect();
