@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks.records import Record
 from benchmarks.tables import none_of, share, table
+from harness.model import BootPath
+from harness.reboot.base import Method, remember
 
 pytestmark = pytest.mark.vm
 
@@ -56,6 +58,34 @@ def test_atomic(standing_guest, bench, way):
     head = ["case", "loaded before", "n", "failed", "what is loaded after a failure", "broken"]
     verdict = none_of(failed) if not broken else share(broken, failed)
     bench.show(f"{image}: {way}", f"{table(head, rows)}\n\nbroken after a failure: {verdict}")
+
+
+def _load_older_and_fail(nonce: str) -> str:
+    return f"""
+{remember(nonce)}
+kexec -s --load /vmlinuz --initrd=/initrd.img --reuse-cmdline --append=kexec_harness.nonce={nonce} || exit 1
+truncate -s 0 /var/tmp/empty
+kexec -s --load /var/tmp/empty --initrd=/initrd.img --reuse-cmdline && exit 1
+kexec -c --load /var/tmp/empty --initrd=/initrd.img --reuse-cmdline && exit 1
+true
+"""
+
+
+OLDER = Method(
+    name="older",
+    summary="systemctl kexec after an image was loaded and two newer loads have failed",
+    path=BootPath.KEXEC,
+    arm=_load_older_and_fail,
+    trigger="systemctl kexec",
+)
+
+
+def test_what_a_kexec_starts_after_failed_loads(guest, bench):
+    """The words on the command line of the image that was loaded first say that it is this one that runs."""
+    verdict = guest.reboot(OLDER)
+    started = "the older image" if (verdict.outcome, verdict.path) == ("pass", "kexec") else "something else"
+    bench.keep(guest, "started", [{"started": started, "reason": verdict.reason}])
+    bench.show("after two failed loads systemctl kexec starts", f"{started} ({verdict.reason})")
 
 
 def failed_to_load(attempt: Record) -> bool:
