@@ -18,7 +18,7 @@ pytestmark = pytest.mark.vm
 
 #: MemAvailable to load at, in MiB. Below the last, hardly any program starts.
 LEVELS = (400, 200, 150, 130, 120, 110, 100, 80, 40, 10)
-FEW_LEVELS = (120, 80, 40)
+FEW_LEVELS = (150, 100, 60)
 #: what holds the memory, and how kexec is treated when it runs out (see pressure.pl)
 CASES = [
     ("tmpfs", "shipped", LEVELS),
@@ -36,7 +36,7 @@ def test_pressure(standing_guest, bench, kind, variant, levels):
     n = bench.repetitions(2)
     words = (kind, n, variant, *levels)
     attempts = bench.run(
-        standing_guest, "pressure.pl", *words, timeout=120 + 120 * n * len(levels), filler=kind, variant=variant
+        standing_guest, "pressure.pl", *words, timeout=300 + 240 * n * len(levels), filler=kind, variant=variant
     )
     rows = [_row(level, [attempt for attempt in attempts if attempt["level_mib"] == level]) for level in levels]
     head = [

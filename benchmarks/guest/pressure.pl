@@ -13,6 +13,7 @@ use IO::Handle;
 use POSIX ();
 
 my ($kind, $attempts, $variant, @levels) = @ARGV;
+my $patience = '/run/kexec-load/conf.d/bench.conf';
 
 # What the kernel has logged since the last call.
 sysopen my $log, '/dev/kmsg', O_RDONLY | O_NONBLOCK or die "/dev/kmsg: $!\n";
@@ -43,6 +44,9 @@ sub prepare_service {
         push @settings, "Environment=PATH=$folder:/usr/sbin:/usr/bin:/sbin:/bin";
     }
     drop_in('kexec-load.service', @settings);
+    # As long as it may be: not the slowness of an emulated machine is to decide, but its memory.
+    system 'mkdir', '-p', '/run/kexec-load/conf.d';
+    Bench::write_file($patience, "LOAD_TIMEOUT=75\n");
     # systemd stops a service one of whose processes the OOM killer took: not this one.
     drop_in('kexec-harness-agent.service', 'OOMPolicy=continue');
     system('systemctl', 'daemon-reload') == 0 or die "systemctl daemon-reload failed\n";
@@ -125,7 +129,7 @@ sub attempt {
 # As it was, for whoever uses this machine next.
 END {
     local $?;
-    unlink map { "/run/systemd/system/$_.d/bench.conf" } 'kexec-load.service', 'kexec-harness-agent.service';
+    unlink $patience, map { "/run/systemd/system/$_.d/bench.conf" } 'kexec-load.service', 'kexec-harness-agent.service';
     system 'systemctl', 'daemon-reload';
 }
 
