@@ -33,5 +33,6 @@ def test_memory(standing_guest, bench):
         rows.append([call, len(of_call), figures(kernel + initrd), figures(init + initrd), held, *peaks])
     head = ["call", "n", "files", "init_size + initrd", "held", "peak", "peak of MemAvailable", "kexec itself"]
     total = figures(number(files, "total_kib") / MIB_OF_KIB)
-    title = f"{bench.ledger.everywhere['image']}: MiB (held: median with its 95 % interval; peaks: the highest seen); the machine has {total}"
+    image = bench.ledger.everywhere["image"]
+    title = f"{image}: MiB of {total}; held: median with its 95 % interval; peaks: the highest seen"
     bench.show(title, table(head, rows))
