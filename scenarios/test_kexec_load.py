@@ -225,6 +225,8 @@ cat >/etc/systemd/system/starts-at-shutdown.service <<'END'
 Description=What a loader finds that starts at shutdown, as the template of 2012 did
 DefaultDependencies=no
 Before=shutdown.target umount.target final.target
+# Else it would find what the unmount has to leave there for as long as kexec-load is at work.
+After=kexec-load.service
 
 [Service]
 Type=oneshot
