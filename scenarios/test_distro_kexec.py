@@ -6,7 +6,7 @@ import pytest
 
 from harness.model import BootPath
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.thorough]
 
 #: image -> the path that a reboot takes. A change is news, whichever way it goes.
 KNOWN = {
