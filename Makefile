@@ -61,7 +61,7 @@ help:
 	@echo '  soak      reboot one machine by kexec and cold in blocks, and compare:'
 	@echo '            make soak DEVICE=virtio-net IMAGE=debian-13 BLOCKS=10 METHODS=kexec,cold FIRMWARE=seabios'
 	@echo '                 LOADER=grub KERNEL=default SEED=1 STOP=auto RESULTS=results ACCEL=auto JOBS=1'
-	@echo '  scenarios every scenario but the soak, on the default cell or others: make scenarios SELECT=releases JOBS=2'
+	@echo '  scenarios  every scenario but the soak, on the default cell or others: make scenarios SELECT=releases JOBS=2'
 	@echo '  matrix    every scenario, on the cells of scenarios/matrix.toml: make matrix SELECT=... K=...'
 	@echo '  images    build every image that is not built yet: make images MIRROR=...'
 	@echo '  report    the newest run once more, from its records'
