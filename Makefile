@@ -53,7 +53,7 @@ PYTEST := .venv/bin/pytest
 OPTIONS := $${HARNESS_K:+-k "$$HARNESS_K"}
 
 # ---- targets --------------------------------------------------------------------------------------------------
-.PHONY: help setup doctor images soak scenarios matrix test check report kexec-load-deb lock clean
+.PHONY: help setup doctor images soak scenarios matrix bench test check report kexec-load-deb lock clean
 
 help:
 	@echo 'usage: make TARGET [NAME=value ...]'
@@ -63,6 +63,8 @@ help:
 	@echo '                 LOADER=grub KERNEL=default SEED=1 STOP=auto RESULTS=results ACCEL=auto JOBS=1'
 	@echo '  scenarios  every scenario but the soak, on the default cell or others: make scenarios SELECT=releases JOBS=2'
 	@echo '  matrix    every scenario, on the cells of scenarios/matrix.toml: make matrix SELECT=... K=...'
+	@echo '  bench     what late loading takes and saves (docs/late-loading.md), BLOCKS times each:'
+	@echo '            make bench K=memory|time|pressure|atomic IMAGE=debian-13 BLOCKS=10'
 	@echo '  images    build every image that is not built yet: make images MIRROR=...'
 	@echo '  report    the newest run once more, from its records'
 	@echo '  doctor    what this host can do'
@@ -95,6 +97,10 @@ scenarios: setup
 matrix: setup
 	@$(PYTEST) scenarios $(OPTIONS)
 
+# Measures and prints; judges nothing. Without BLOCKS each benchmark takes a number of its own.
+bench: setup
+	@$(PYTEST) benchmarks $(OPTIONS)
+
 # One run of pytest, so that its last line counts everything. One block is one kexec and one cold reboot.
 test: export KEXEC_BLOCKS ?= 1
 test: setup
@@ -119,4 +125,4 @@ lock:
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
-	find harness tests scenarios -name __pycache__ -type d -prune -exec rm -rf {} +
+	find benchmarks harness tests scenarios -name __pycache__ -type d -prune -exec rm -rf {} +
