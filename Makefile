@@ -61,14 +61,14 @@ help:
 	@echo '  soak      reboot one machine by kexec and cold in blocks, and compare:'
 	@echo '            make soak DEVICE=virtio-net IMAGE=debian-13 BLOCKS=10 METHODS=kexec,cold FIRMWARE=seabios'
 	@echo '                 LOADER=grub KERNEL=default SEED=1 STOP=auto RESULTS=results ACCEL=auto JOBS=1'
-	@echo '  scenarios everything but the soak, on the default cell or others: make scenarios SELECT=releases JOBS=2'
+	@echo '  scenarios  every scenario but the soak, on the default cell or others: make scenarios SELECT=releases JOBS=2'
 	@echo '  matrix    every scenario, on the cells of scenarios/matrix.toml: make matrix SELECT=... K=...'
 	@echo '  bench     what late loading takes and saves (docs/late-loading.md), BLOCKS times each:'
 	@echo '            make bench K=memory|time|pressure|atomic IMAGE=debian-13 BLOCKS=10'
 	@echo '  images    build every image that is not built yet: make images MIRROR=...'
 	@echo '  report    the newest run once more, from its records'
 	@echo '  doctor    what this host can do'
-	@echo '  test      everything: the checks, then real machines'
+	@echo '  test      the checks, then real machines; 20 minutes or so'
 	@echo '  check     tests, linters and types without any machine; under a minute'
 	@echo '  setup     system packages and .venv; every target does it when it is needed'
 	@echo '  kexec-load-deb  build/kexec-load_VERSION_all.deb, the reboot service as a Debian package'
@@ -104,7 +104,7 @@ bench: setup
 # One run of pytest, so that its last line counts everything. One block is one kexec and one cold reboot.
 test: export KEXEC_BLOCKS ?= 1
 test: setup
-	@$(PYTEST) tests scenarios $(OPTIONS)
+	@$(PYTEST) tests scenarios -m 'not provoked and not thorough' $(OPTIONS)
 
 check: setup
 	@$(PYTEST) tests --numprocesses=auto $(OPTIONS)

@@ -17,6 +17,10 @@ from harness.qemu.machine import Machine
 from harness.reboot.base import Method
 from harness.registry import lookup
 
+#: of a file that is put into a guest, as many bytes as one script takes: the agent's shell gets it as one argument, and
+#: the kernel allows 128 KiB for one (MAX_ARG_STRLEN, execve(2))
+PIECE_BYTES = 48 << 10
+
 
 class Guest:
     """One machine under the hands of a scenario; whoever made the machine closes it."""
@@ -58,11 +62,18 @@ class Guest:
         return self.machine.run(script, purpose="scenario", timeout=timeout)
 
     def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
-        """Write a file of up to a few hundred KiB in the guest. Raises MachineError if that fails."""
-        text = base64.encodebytes(content).decode("ascii")
-        reply = self.run(f"base64 -d >{shlex.quote(path)} <<'END' && chmod {mode:o} {shlex.quote(path)}\n{text}END\n")
-        if reply.status != 0:
-            raise MachineError(f"{path} could not be written in the guest: {reply.output.strip()[:400]}")
+        """Write a file in the guest; it has its name when it is whole. Raises MachineError if that fails."""
+        target, part = shlex.quote(path), shlex.quote(f"{path}.part")
+        pieces = [content[at : at + PIECE_BYTES] for at in range(0, len(content), PIECE_BYTES)]
+        scripts = [
+            f"rm -f {part} && : >{part}",
+            *(f"base64 -d >>{part} <<'END'\n{base64.encodebytes(piece).decode('ascii')}END\n" for piece in pieces),
+            f"chmod {mode:o} {part} && mv {part} {target}",
+        ]
+        for script in scripts:
+            reply = self.run(script)
+            if reply.status != 0:
+                raise MachineError(f"{path} could not be written in the guest: {reply.output.strip()[:400]}")
 
     @property
     def last_console(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.guest import Guest
 from harness.model import BootPath
-from harness.reboot.base import NONCE_WORD, Method, remember
+from harness.reboot.base import NONCE_WORD, PATIENT, Method, remember
 
 SETTINGS = "/etc/default/kexec-load.d/scenario.conf"
 
@@ -22,7 +22,7 @@ def _with_nonce(nonce: str) -> str:
     return f"""
 {remember(nonce)}
 mkdir -p /run/kexec-load/conf.d
-printf '%s\\n' "APPEND_ONCE=\\"{NONCE_WORD}={nonce} $(cat /run/next-words 2>/dev/null)\\"" \\
+printf '%s\\n' "APPEND_ONCE=\\"{NONCE_WORD}={nonce} $(cat /run/next-words 2>/dev/null)\\"" {PATIENT} \\
     >/run/kexec-load/conf.d/kexec-harness.conf
 """
 

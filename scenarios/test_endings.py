@@ -40,6 +40,8 @@ def test_a_killed_qemu_fails_its_cycle_and_ctrl_c_keeps_what_was_found(cell, tmp
         cwd=str(Path(__file__).parents[1]),
         timeout=PATIENCE_S,
         encoding="utf-8",
+        # A shell starts what it puts into the background with Ctrl-C ignored, and children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     run.expect(r"1/4 (kexec|cold): pass")
     [qemu] = qemus_of(run.pid)

@@ -163,6 +163,16 @@ def test_a_hung_kexec_holds_the_reboot_no_longer_than_configured(any_machine):
     assert not stopped.exists() or stopped.read_text().split()[2] == "Z"
 
 
+def test_what_reading_itself_from_a_dying_disk_takes_is_time_of_the_load(machine):
+    machine.config(f"KERNEL={KERNEL} LOAD_TIMEOUT=4\n")
+    machine.orders("kexec_file_load", "hang")
+    machine.program("readlink", '#!/bin/sh\n/bin/sleep 2\nexec /usr/bin/readlink "$@"\n')
+    machine.program("sleep", '#!/bin/sh\necho "$1" >>"$FAKE/limits"\nexec /bin/sleep "$1"\n')
+    assert "load failed: not done after 4 seconds (LOAD_TIMEOUT)\n" in machine.run("load").stdout
+    first_limit = int((machine.fake / "limits").read_text().split()[0])
+    assert 1 <= first_limit <= 2
+
+
 def test_a_hung_kexec_that_loads_after_its_time_is_not_started(machine):
     machine.config(f"KERNEL={KERNEL} LOAD_TIMEOUT=1\n")
     machine.orders("kexec_file_load", "hang")

@@ -79,3 +79,9 @@ def test_everything_that_may_be_run_says_what_runs_it():
     executable = [line.split("\t", 1)[1] for line in listed.stdout.splitlines() if line.startswith("100755")]
     assert ".ci/run" in executable
     assert [name for name in executable if not (PROJECT / name).read_bytes().startswith(b"#!")] == []
+
+
+def test_no_test_module_has_the_name_of_another():
+    """pytest imports modules of folders without `__init__.py` by their bare names."""
+    names = [path.name for folder in ("tests", "scenarios") for path in (PROJECT / folder).glob("*.py")]
+    assert sorted(set(names) - {"conftest.py"}) == sorted(name for name in names if name != "conftest.py")

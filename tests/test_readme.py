@@ -25,7 +25,7 @@ def test_links_lead_somewhere(target):
 
 def test_every_target_it_names_exists():
     targets = set(re.findall(r"^([a-z-]+):(?!=)", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", README, re.MULTILINE))
+    named = set(re.findall(r"(?:^    |`)make ([a-z][a-z-]*)", README, re.MULTILINE))
     assert {"soak", "test", "check"} <= named <= targets
 
 

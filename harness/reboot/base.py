@@ -33,6 +33,10 @@ def remember(nonce: str) -> str:
 #: the nonce's word on the next kernel's command line, where only whoever loaded that kernel can have put it
 NONCE_WORD = "kexec_harness.nonce"
 
+#: Settings of kexec-load that keep the harness's host out of the result: under emulation on a busy host a load can
+#: take longer than the 30 s that kexec-load gives it, which is no word on the guest. This is the longest it accepts.
+PATIENT = "LOAD_TIMEOUT=75"
+
 
 def with_kexec_load() -> str:
     """Guest script that has kexec-load in service, from the package in the image if another method has purged it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.model import BootPath
-from harness.reboot.base import NONCE_WORD, Method, remember, with_kexec_load
+from harness.reboot.base import NONCE_WORD, PATIENT, Method, remember, with_kexec_load
 
 NAME = "kexec"
 
@@ -17,7 +17,7 @@ set -e
 {with_kexec_load()}
 kexec-load unskip
 mkdir -p /run/kexec-load/conf.d
-printf '%s\\n' 'APPEND_ONCE="{NONCE_WORD}={nonce}"' MAX_FAILURES=0 >/run/kexec-load/conf.d/kexec-harness.conf
+printf '%s\\n' 'APPEND_ONCE="{NONCE_WORD}={nonce}"' MAX_FAILURES=0 {PATIENT} >/run/kexec-load/conf.d/kexec-harness.conf
 """
 
 
