@@ -9,7 +9,8 @@ use lib '/run/kexec-bench';
 use Bench;
 
 my ($way, $case, $before, $attempts, $seed) = @ARGV;
-srand $seed;
+# Moments and places of its own for each case.
+srand unpack '%32C*', "$seed $way $case $before";
 my $FOLDER = '/var/tmp/kexec-bench';
 my ($kernel, $initrd) = ("$FOLDER/vmlinuz", "$FOLDER/initrd.img");
 my $said = "$Bench::PLACE/said";
