@@ -16,6 +16,13 @@ TESTDATA = Path(__file__).parent / "testdata"
 CELL = "debian-13+virtio-net+seabios"
 SCENARIO = "scenarios/test_copied_soak.py"
 
+#: The run within a run finds the harness imported already, which pytest warns of when it is an editable install.
+SETTINGS_OF_PYTEST = """
+[tool.pytest]
+markers = ["vm: ...", "provoked: ..."]
+filterwarnings = ["ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+"""
+
 #: a host on which everything is there, and whose machines play a recorded run back
 REPLAYED_HOST = """
 from pathlib import Path
@@ -58,7 +65,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     shutil.copy(PROJECT / "scenarios" / "test_soak.py", pytester.path / SCENARIO)
     shutil.copy(PROJECT / "scenarios" / "matrix.toml", pytester.path / "scenarios")
     shutil.copytree(PROJECT / "images", pytester.path / "images")
-    pytester.makepyprojecttoml('[tool.pytest]\nmarkers = ["vm: ...", "provoked: ..."]\n')
+    pytester.makepyprojecttoml(SETTINGS_OF_PYTEST)
     return pytester
 
 
