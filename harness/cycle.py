@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct, structs
 
 from harness.classify.classifier import Judgement, classify
-from harness.classify.milestones import Progress
+from harness.classify.console import Sign
+from harness.classify.milestones import IDENTIFY, Progress
 from harness.clock import Deadline
 from harness.devices.base import DeviceSet, parse_findings
 from harness.errors import GuestGone, MachineError
 from harness.model import (
+    BootPath,
     Cell,
+    ConsoleData,
     DeviceFinding,
     EndReason,
     Event,
@@ -23,6 +26,7 @@ from harness.model import (
     Expectation,
     Milestone,
     ProcessExit,
+    QmpEvent,
 )
 from harness.qemu.machine import Machine
 from harness.qemu.process import ThreadTime
@@ -32,6 +36,7 @@ from harness.reboot.base import Method
 LINGER_S = 0.5
 #: what is still on its way when the guest has said that it is ready
 TRAILING_S = 0.05
+LINGERS = {EndReason.FATAL: LINGER_S, EndReason.READY: TRAILING_S}
 DEVICE_CHECK_TIMEOUT_S = 180.0
 
 
@@ -100,47 +105,99 @@ class Watched(Struct, frozen=True):
     limit_s: float | None
 
 
-def watch(machine: Machine, progress: Progress, deadlines: Deadlines, ends: Sequence[ProcessExit] = ()) -> Watched:
+def watch(
+    machine: Machine,
+    progress: Progress,
+    deadlines: Deadlines,
+    ends: Sequence[ProcessExit] = (),
+    at_reset: Callable[[], None] | None = None,
+) -> Watched:
     """Read events until the guest is ready, text or an exit decides, or a stage takes too long.
 
-    `ends`: an end of QEMU that somebody else has already taken from the machine.
+    `ends`: an end of QEMU that somebody else has already taken from the machine. `at_reset` is called while a machine
+    that holds its resets stands before one; then the reset goes on.
     """
-    events: list[Event] = []
-    started = machine.clock.monotonic()
-
-    def take(event: Event | None) -> None:
-        if event is not None:
-            events.append(event)
-            progress.feed(event)
-
+    watching = _Watching(machine, progress, at_reset)
     for end in ends:
-        take(end)
-        return Watched(tuple(events), EndReason.EXIT, progress, None)
+        watching.take(end)
+        return watching.ended(EndReason.EXIT)
+    started = machine.clock.monotonic()
     while True:
         limit = deadlines.limit(progress.last)
         since = progress.last_at if progress.last_at is not None else started
         event = machine.next_event(Deadline(machine.clock, since + limit))
-        take(event)
+        watching.take(event)
+        reason = _end_of(progress)
+        if reason in LINGERS:
+            watching.linger(LINGERS[reason])
+            reason = _end_of(progress)
         # A guest that floods its channels keeps the queue full: the time of what is read counts, too.
-        reason = _end_of(progress, given_up=event is None or event.t > since + limit)
+        if reason is None and (event is None or event.t > since + limit):
+            return watching.ended(EndReason.DEADLINE, limit)
         if reason is not None:
-            linger = LINGER_S if reason is EndReason.FATAL else TRAILING_S
-            rest = Deadline.after(machine.clock, linger)
-            while reason in {EndReason.READY, EndReason.FATAL} and (late := machine.next_event(rest)) is not None:
-                take(late)
-                if late.t > rest.at:
-                    break
-            return Watched(tuple(events), reason, progress, limit if reason is EndReason.DEADLINE else None)
+            return watching.ended(reason)
 
 
-def _end_of(progress: Progress, *, given_up: bool) -> EndReason | None:
+class _Watching:
+    """What has been seen so far of a boot that is watched."""
+
+    def __init__(self, machine: Machine, progress: Progress, at_reset: Callable[[], None] | None) -> None:
+        self._machine, self._progress, self._at_reset = machine, progress, at_reset
+        self._events: list[Event] = []
+        self._pinged_for: Sign | None = None
+
+    def take(self, event: Event | None) -> None:
+        """Note an event and read what it says; a reset that is held goes on."""
+        if event is None:
+            return
+        self._events.append(event)
+        self._progress.feed(event)
+        if is_held_reset(event):
+            if self._at_reset is not None:
+                self._at_reset()
+            self._machine.release_reset()
+
+    def linger(self, seconds: float) -> None:
+        """Read what is still on its way. Whoever answers has not died of what the console said."""
+        if self._progress.ending is not self._pinged_for:
+            self._pinged_for = self._progress.ending
+            self._machine.ping()
+        rest = Deadline.after(self._machine.clock, seconds)
+        while (late := self._machine.next_event(rest)) is not None:
+            self.take(late)
+            if late.t > rest.at:
+                return
+
+    def ended(self, reason: EndReason, limit_s: float | None = None) -> Watched:
+        """What watching gave."""
+        return Watched(tuple(self._events), reason, self._progress, limit_s)
+
+
+def is_held_reset(event: Event | None) -> bool:
+    """Whether the machine stands before a reset that its guest has asked for."""
+    return isinstance(event, QmpEvent) and event.name == "SHUTDOWN" and event.data.get("reason") == "guest-reset"
+
+
+def _end_of(progress: Progress) -> EndReason | None:
     if progress.exit is not None:
         return EndReason.EXIT
     if progress.ready is not None:
         return EndReason.READY
-    if progress.fatal is not None or progress.refused is not None:
+    decided = progress.ending is not None or progress.console.peek() is not None or progress.refused is not None
+    if decided or progress.looping or progress.powered_off is not None:
         return EndReason.FATAL
-    return EndReason.DEADLINE if given_up else None
+    return None
+
+
+class Usual(Struct, frozen=True):
+    """What this cell's reboots have been like so far, against which the next one is held."""
+
+    #: signatures of the oopses and warnings of its cold boots
+    signatures: frozenset[str] = frozenset()
+    slow_above_s: float | None = None
+
+
+NOTHING_USUAL = Usual()
 
 
 class Running(Struct, frozen=True):
@@ -175,8 +232,12 @@ def run_cycle(
     before: Running,
     deadlines: Deadlines,
     kernel_expected: str | None = None,
+    usual: Usual = NOTHING_USUAL,
+    at_reset: Callable[[], None] | None = None,
 ) -> CycleResult:
     """Carry out one reboot and judge it. `kernel_expected` is the release that must run then; None: the same again.
+
+    A kexec in which the machine is reset has failed: the reset is held while `at_reset` takes what it would destroy.
 
     Raises MachineError if the guest cannot be armed: then the reboot was never asked for, and the cycle says
     nothing of it.
@@ -188,36 +249,45 @@ def run_cycle(
     except GuestGone:
         # QEMU died under the cycle's hands: a failure like any other time it dies.
         watched = watch(machine, Progress(before.boot_id), deadlines, _ends(preparation))
-        return _judge(expectation, watched, preparation)
+        return _judge(expectation, watched, preparation, usual)
     preparation += drain(machine)
     ends = _ends(preparation)
     start = machine.vcpu_time()
     # If QEMU is gone, its end is an event, and watching finds it.
     with contextlib.suppress(GuestGone):
+        if method.path is BootPath.KEXEC:
+            machine.hold_resets()
         machine.send(method.trigger, purpose="trigger")
-    watched = watch(machine, Progress(before.boot_id), deadlines, ends)
+    watched = watch(machine, Progress(before.boot_id), deadlines, ends, at_reset)
+    machine.let_resets_go()
     used = _used(start, machine.vcpu_time())
     findings: tuple[DeviceFinding, ...] = ()
     if watched.progress.ready is not None and watched.progress.exit is None:
         findings = check_devices(machine, device_set, nonce)
         watched = structs.replace(watched, events=(*watched.events, *drain(machine)))
-    return _judge(expectation, watched, preparation, findings=findings, used=used)
+    return _judge(expectation, watched, preparation, usual, findings=findings, used=used)
 
 
 def _judge(
     expectation: Expectation,
     watched: Watched,
     preparation: list[Event],
+    usual: Usual,
     *,
     findings: tuple[DeviceFinding, ...] = (),
     used: ThreadTime | None = None,
 ) -> CycleResult:
+    before = "".join(event.text for event in preparation if isinstance(event, ConsoleData))
     evidence = Evidence(
         expectation=expectation,
         events=watched.events,
         ended_by=watched.ended_by,
         deadline_s=watched.limit_s,
         findings=findings,
+        console_offset=len(before),
+        console_newlines=before.count("\n"),
+        baseline=usual.signatures,
+        slow_above_s=usual.slow_above_s,
         vcpu_s=used.on_cpu_s if used else None,
         vcpu_wait_s=used.waiting_s if used else None,
     )
@@ -251,7 +321,8 @@ def _ends(events: Sequence[Event]) -> list[ProcessExit]:
 def check_devices(machine: Machine, device_set: DeviceSet, nonce: str) -> tuple[DeviceFinding, ...]:
     """Let the guest show that its devices work; a guest that does not answer has not shown it."""
     try:
-        reply = machine.run(device_set.after(nonce), purpose="device-after", timeout=DEVICE_CHECK_TIMEOUT_S)
+        script = IDENTIFY + device_set.after(nonce)
+        reply = machine.run(script, purpose="device-after", timeout=DEVICE_CHECK_TIMEOUT_S)
     except MachineError as error:
         return (DeviceFinding("answer", ok=False, detail=str(error)),)
     findings = parse_findings(reply.output)

@@ -40,7 +40,7 @@ def verdict(events, method="kexec", ended_by=EndReason.READY, **more):
     return classify(evidence(events, method, ended_by, **more)).verdict
 
 
-def test_a_kexec_that_goes_well_passes_with_four_agreeing_channels():
+def test_a_kexec_that_goes_well_passes_with_five_agreeing_channels():
     judged = verdict(kexec())
     assert (judged.outcome, judged.path) == (Outcome.PASS, BootPath.KEXEC)
     assert {proof.channel for proof in judged.proofs if proof.path is BootPath.KEXEC} == {
@@ -48,6 +48,7 @@ def test_a_kexec_that_goes_well_passes_with_four_agreeing_channels():
         "firmware-output",
         "bootloader-type",
         "command-line",
+        "kernel-log",
     }
 
 
@@ -87,7 +88,7 @@ FAILURES = {
         [TRIGGER, *SHUTDOWN, *JUMP, *[reset(106), FirmwareData(106.1, "SeaBIOS")], *BOOT, ready(122)],
         EndReason.READY,
         "kexec",
-        FailureClass.UNEXPECTED_RESET,
+        FailureClass.TRIPLE_FAULT,
     ),
     "two boots through firmware": (
         [*cold()[:-1], reset(116), *BOOT, ready(140)],
@@ -121,7 +122,7 @@ FAILURES = {
         ],
         EndReason.FATAL,
         "kexec",
-        FailureClass.KERNEL_PANIC,
+        FailureClass.ROOT_MOUNT_FAILED,
     ),
     "no root": (
         [
@@ -133,7 +134,7 @@ FAILURES = {
         ],
         EndReason.FATAL,
         "kexec",
-        FailureClass.INITRAMFS_SHELL,
+        FailureClass.ROOT_NOT_FOUND,
     ),
     "emergency mode": (
         [
@@ -225,7 +226,7 @@ def test_no_ready_names_the_last_milestone():
 def test_a_silent_fallback_says_why_kexec_load_stood_aside():
     said = text(102, "[   19.000000] kexec-load: load failed: kernel /boot/vmlinuz is truncated: 3 bytes of 9")
     judged = verdict([TRIGGER, said, *SHUTDOWN, *THROUGH_FIRMWARE, *BOOT, ready(122)])
-    assert judged.failure_class is FailureClass.FELL_BACK_TO_FIRMWARE
+    assert judged.failure_class is FailureClass.LOAD_REFUSED
     assert "load failed: kernel /boot/vmlinuz is truncated" in judged.reason
 
 
@@ -343,4 +344,4 @@ def test_a_report_without_a_boot_id_is_no_boot(boot_id):
 
 def test_a_cold_cycle_that_executed_a_loaded_kernel_and_crashed_into_firmware_is_no_cold_boot():
     events = [TRIGGER, *SHUTDOWN, *JUMP, *THROUGH_FIRMWARE[1:], *BOOT, ready(122)]
-    assert verdict(events, method="cold").failure_class is FailureClass.UNEXPECTED_RESET
+    assert verdict(events, method="cold").failure_class is FailureClass.TRIPLE_FAULT

@@ -36,4 +36,4 @@ def test_a_line_without_end_is_cut():
     lines = LineAssembler()
     for _ in range(100):
         lines.feed("x" * 1000)
-    assert [len(line) for line in lines.finish()] == [MAX_LINE]
+    assert [len(line.text) for line in lines.finish()] == [MAX_LINE]

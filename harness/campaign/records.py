@@ -63,6 +63,10 @@ class Recorder(Struct, frozen=True):
             reason=verdict.reason,
             evidence=verdict.evidence,
             last_milestone=verdict.last_milestone,
+            blame=verdict.blame,
+            stage=verdict.stage,
+            span=verdict.span,
+            confidence=verdict.confidence,
             proofs=verdict.proofs,
             findings=evidence.findings,
             phases=judgement.phases,
@@ -84,8 +88,8 @@ class Recorder(Struct, frozen=True):
         progress = watched.progress
         if progress.exit is not None:
             how = f"QEMU ended with status {progress.exit.status}: {progress.exit.stderr}"
-        elif progress.fatal is not None:
-            how = progress.fatal.rule.reason.format(line=progress.fatal.line)
+        elif progress.ending is not None:
+            how = progress.ending.rule.reason.format(line=progress.ending.line.text)
         else:
             how = f"no ready report; the last milestone was {progress.last.value if progress.last else 'none'}"
         reason = f"the set-up boot did not come up: {how}"

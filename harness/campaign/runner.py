@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from harness.campaign.plan import Slot, nonce_of, plan
 from harness.campaign.records import Identity, Recorder, describe
+from harness.campaign.usual import UsualOfCell
 from harness.classify.milestones import Progress
 from harness.cycle import CycleResult, Deadlines, Running, Watched, drain, run_cycle, watch
 from harness.devices.base import DeviceSet
@@ -46,6 +47,7 @@ class CellCampaign:
         self._store = store
         self._say = say
         self._deadlines = Deadlines()
+        self._usual = UsualOfCell()
         self._machine: Machine | None = None
         self._running: Running | None = None
         self._chain_depth = 0
@@ -86,6 +88,7 @@ class CellCampaign:
                 nonce=nonce,
                 before=running,
                 deadlines=self._deadlines,
+                usual=self._usual.of(slot.method.name),
             )
         except MachineError as error:
             console = self._store.keep_events(name, drain(machine))
@@ -95,6 +98,7 @@ class CellCampaign:
                 raise MachineError(f"{self._cell.cell_id}: {self._not_armed} reboots in a row: {error}") from error
             return
         self._not_armed = 0
+        self._usual.learn(slot.method.name, result)
         console = self._store.keep_events(name, result.events)
         end = self._record.judged(start, result, depth_before=self._chain_depth, console=console)
         self._close_cycle(name, end, machine)
@@ -128,6 +132,7 @@ class CellCampaign:
             watched = self._boot(machine, slot)
             if watched.progress.ready is not None and watched.progress.exit is None:
                 self._deadlines.learn(watched.progress.at)
+                self._usual.learn_signatures([sign.signature for sign in watched.progress.console.symptoms])
                 self._running = Running.from_report(watched.progress.ready)
                 self._chain_depth = 0
                 return machine, self._running

@@ -1,11 +1,14 @@
-"""Console bytes to lines of clean text, whatever pieces the bytes come in.
+"""Console bytes to lines of clean text, whatever pieces the bytes come in, each with its place in the console.
 
-The console is untrusted: lines are bounded, terminal escapes and control characters are taken out.
+The console is untrusted: lines are bounded, terminal escapes and control characters are taken out. A carriage return
+ends a line as a newline does: a terminal starts over there, and serial lines come with one, two or none.
 """
 
 from __future__ import annotations
 
 import re
+
+from msgspec import Struct
 
 MAX_LINE = 4096
 
@@ -17,6 +20,7 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]*[0-Z\\^-~]"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+_BREAK = re.compile(r"[\r\n]")
 
 
 def clean(line: str) -> str:
@@ -24,28 +28,65 @@ def clean(line: str) -> str:
     return _ESCAPES.sub("", line)
 
 
+class Line(Struct, frozen=True):
+    """A line, and where it stands: bytes from the console's start, and newlines passed before it, counted from 1."""
+
+    text: str
+    offset: int = 0
+    #: bytes that it takes without its end
+    length: int = 0
+    number: int = 1
+
+
 class LineAssembler:
-    """Collects pieces of text and gives complete lines.
+    """Collects pieces of text, a character a byte (Latin-1), and gives complete lines; empty ones are left out.
 
     >>> lines = LineAssembler()
-    >>> lines.feed("one\\r\\ntw"), lines.feed("o\\n")
+    >>> [line.text for line in lines.feed("one\\r\\ntw")], [line.text for line in lines.feed("o\\n")]
     (['one'], ['two'])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, offset: int = 0, newlines: int = 0) -> None:
+        """`offset` and `newlines`: bytes and newlines of the console that came before the first piece."""
         self._rest = ""
+        #: bytes of the unfinished line, of which `_rest` keeps at most `MAX_LINE`
+        self._length = 0
+        self._offset = offset
+        self._number = newlines + 1
 
-    def feed(self, text: str) -> list[str]:
+    def feed(self, text: str) -> list[Line]:
         """The lines completed by `text`, cleaned. What exceeds `MAX_LINE` characters of a line is dropped."""
-        *complete, rest = text.split("\n")
-        if not complete:
-            self._rest = (self._rest + rest)[:MAX_LINE]
-            return []
-        lines = [(self._rest + complete[0])[:MAX_LINE], *(line[:MAX_LINE] for line in complete[1:])]
-        self._rest = rest[:MAX_LINE]
-        return [clean(line) for line in lines]
+        lines = []
+        start = 0
+        for end in _BREAK.finditer(text):
+            self._extend(text, start, end.start())
+            if self._length:
+                lines.append(self._take())
+            self._offset += 1
+            self._number += end.group() == "\n"
+            start = end.end()
+        self._extend(text, start, len(text))
+        return lines
 
-    def finish(self) -> list[str]:
+    def peek(self) -> Line | None:
+        """The unfinished line as it stands, such as a prompt; it stays unfinished."""
+        return self._line() if self._length else None
+
+    def finish(self) -> list[Line]:
         """The last line, if the text did not end with a newline."""
-        rest, self._rest = self._rest, ""
-        return [clean(rest)] if rest else []
+        return [self._take()] if self._length else []
+
+    def _extend(self, text: str, start: int, end: int) -> None:
+        room = MAX_LINE - len(self._rest)
+        if room > 0:
+            self._rest += text[start : min(end, start + room)]
+        self._length += end - start
+
+    def _line(self) -> Line:
+        return Line(clean(self._rest), self._offset, self._length, self._number)
+
+    def _take(self) -> Line:
+        line = self._line()
+        self._offset += self._length
+        self._rest, self._length = "", 0
+        return line

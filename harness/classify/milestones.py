@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
 
-from harness.classify.lines import LineAssembler
-from harness.classify.rules import FATAL, KEXEC_LOAD, MILESTONES, FatalRule
+from harness.classify.console import ConsoleReader, Sign
+from harness.classify.lines import Line
 from harness.model import (
     AgentMessage,
     CommandSent,
@@ -19,45 +21,67 @@ from harness.model import (
     Phases,
     ProcessExit,
     QmpEvent,
+    Stage,
 )
 
 #: resets closer together than this are one: firmware resets the machine up to five times within 40 ms
 RESET_BURST_S = 1.0
 ORDER = tuple(Milestone)
+#: as many resets more than a reboot needs are a machine that cannot get out of it
+LOOP_RESETS = 3
+
+_STAGES = {
+    Milestone.TRIGGER: Stage.SHUTDOWN,
+    Milestone.SHUTDOWN_DONE: Stage.SHUTDOWN,
+    Milestone.HANDOFF: Stage.HANDOFF,
+    Milestone.FIRMWARE: Stage.HANDOFF,
+    Milestone.LOADER: Stage.HANDOFF,
+    Milestone.KERNEL: Stage.KERNEL,
+    Milestone.INIT: Stage.INITRD,
+    Milestone.SYSTEMD: Stage.USERSPACE,
+    Milestone.READY: Stage.UP,
+}
 
 
-class FatalText(Struct, frozen=True):
-    """A rule of `rules.FATAL` that matched, and the line."""
+class Identity(Struct, frozen=True):
+    """What the guest's shell says of the running system when it is asked, not what a report of it says."""
 
     t: float
-    rule: FatalRule
-    line: str
+    boot_id: str
+    uptime_s: float | None
+    cmdline_nonce: str
 
 
 class Progress:
     """Feed it a cycle's events in order of arrival; read how far the reboot has come.
 
-    `boot_id_before` is the boot id of the system that was asked to reboot: its own reports do not count.
+    `boot_id_before` is the boot id of the system that was asked to reboot: its own reports do not count. `host_clock`
+    False: the events carry no times, as those made from a file.
     """
 
-    def __init__(self, boot_id_before: str | None) -> None:
+    def __init__(
+        self, boot_id_before: str | None, *, host_clock: bool = True, offset: int = 0, newlines: int = 0
+    ) -> None:
         self.at: dict[Milestone, float] = {}
-        #: time of each burst of QMP RESET events
+        #: time of each burst of resets
         self.resets: list[float] = []
+        #: how far the reboot had come at each of them, and whether somebody had announced it on the console
+        self.reset_after: list[tuple[Milestone | None, bool]] = []
         self.firmware_spoke = False
-        self.fatal: FatalText | None = None
         self.exit: ProcessExit | None = None
+        self.watchdog: QmpEvent | None = None
+        #: the machine was switched off by its guest
+        self.powered_off: QmpEvent | None = None
         #: the guest's report that its boot is finished
         self.ready: dict[str, Any] | None = None
+        #: the running system's own word, asked for after that report
+        self.identity: Identity | None = None
         #: how the guest answered the request to reboot, if it refused
         self.refused: str | None = None
-        self.jumped_at: float | None = None
-        #: what kexec-load said of its decision
-        self.kexec_load_said: str | None = None
+        self.console = ConsoleReader(self, host_clock=host_clock, offset=offset, newlines=newlines)
         self._boot_id_before = boot_id_before
-        self._systemd_starts = 0
         self._trigger_id: int | None = None
-        self._lines = LineAssembler()
+        self._identity_id: int | None = None
 
     @property
     def last(self) -> Milestone | None:
@@ -69,21 +93,46 @@ class Progress:
         """When the furthest milestone was passed."""
         return self.at[self.last] if self.last is not None else None
 
+    @property
+    def stage(self) -> Stage:
+        """The stretch of the reboot that is under way."""
+        if self.last is None:
+            return Stage.HANDOFF
+        if self.last is Milestone.SHUTDOWN_DONE and self.console.left_userspace:
+            return Stage.DEVICE_SHUTDOWN
+        return _STAGES[self.last]
+
+    @property
+    def ending(self) -> Sign | None:
+        """The text after which this boot does not come up, unless something has refuted it since."""
+        return self.console.ending
+
+    @property
+    def jumped_at(self) -> float | None:
+        """When the old kernel said that it starts the loaded one."""
+        return self.console.jumped_at
+
+    @property
+    def looping(self) -> bool:
+        """Whether the machine is reset again and again."""
+        return len(self.resets) > LOOP_RESETS
+
     def feed(self, event: Event) -> None:
         """Take one more event into account."""
         match event:
             case ConsoleData(t, text):
-                for line in self._lines.feed(text):
-                    self._read_line(t, line)
+                self.console.feed(t, text)
             case FirmwareData(t):
                 self._firmware(t)
-            case QmpEvent(t, "RESET"):
-                self._reset(t)
+            case QmpEvent(t, name):
+                self._qmp(t, name, event)
             case AgentMessage(t, body):
                 self._agent(t, body)
             case CommandSent(t, number, "trigger"):
                 self._trigger_id = number
-                self._pass(Milestone.TRIGGER, t)
+                self.reach(Milestone.TRIGGER, t)
+            case CommandSent(t, number, "device-after"):
+                self._identity_id = number
             case ProcessExit():
                 self.exit = event
             case _:
@@ -95,33 +144,56 @@ class Progress:
         for event in events:
             self.feed(event)
             t = event.t
-        for line in self._lines.finish():
-            self._read_line(t, line)
+        self.console.finish(t)
         return self
 
-    def _pass(self, milestone: Milestone, t: float) -> None:
+    def reach(self, milestone: Milestone, t: float) -> None:
+        """Note that a milestone was passed, if it is the first time."""
         self.at.setdefault(milestone, t)
+
+    def reach_again(self, milestone: Milestone, t: float) -> None:
+        """Note that a milestone was passed later than it had seemed."""
+        self.at[milestone] = t
+
+    def _qmp(self, t: float, name: str, event: QmpEvent) -> None:
+        reason = event.data.get("reason")
+        if name == "RESET" or (name == "SHUTDOWN" and reason == "guest-reset"):
+            self._reset(t)
+        elif name == "SHUTDOWN" and reason == "guest-shutdown":
+            self.powered_off = self.powered_off or event
+        elif name == "WATCHDOG":
+            self.watchdog = self.watchdog or event
 
     def _reset(self, t: float) -> None:
         if self.resets and t - self.resets[-1] < RESET_BURST_S:
             return
         self.resets.append(t)
-        self._pass(Milestone.HANDOFF, t)
+        self.reset_after.append((self.last, self.console.restart_announced))
+        self.console.new_boot()
+        self.reach(Milestone.HANDOFF, t)
 
     def _firmware(self, t: float) -> None:
         self.firmware_spoke = True
         if self.resets:
-            self._pass(Milestone.FIRMWARE, t)
+            self.reach(Milestone.FIRMWARE, t)
 
     def _agent(self, t: float, body: dict[str, Any]) -> None:
+        kind = body.get("type")
+        if kind == "reply":
+            self._reply(t, body)
+        if kind == "ready" and self.ready is None and self._is_new_boot(body.get("boot_id")):
+            self.ready = body
+            self.reach(Milestone.READY, t)
+        if kind == "reply" or body.get("boot_id") != self._boot_id_before:
+            self.console.agent_speaks(up=kind == "ready" and body.get("state") in ("running", "degraded"))
+
+    def _reply(self, t: float, body: dict[str, Any]) -> None:
         status = body.get("status")
         # 128 and more: killed by a signal, as happens in the shutdown that it has started.
-        refused = isinstance(status, int) and 0 < status < 128
-        if body.get("type") == "reply" and body.get("id") == self._trigger_id and refused:
+        if body.get("id") == self._trigger_id and isinstance(status, int) and 0 < status < 128:
             self.refused = f"systemctl reboot ended with status {status}"
-        if body.get("type") == "ready" and self.ready is None and self._is_new_boot(body.get("boot_id")):
-            self.ready = body
-            self._pass(Milestone.READY, t)
+        if self._identity_id is not None and body.get("id") == self._identity_id:
+            self.identity = read_identity(t, body.get("output"))
 
     def _is_new_boot(self, boot_id: object) -> bool:
         """After a reboot was asked for, nobody can be ready before a new kernel has printed its first line."""
@@ -129,38 +201,39 @@ class Progress:
             return False
         return Milestone.KERNEL in self.at or Milestone.TRIGGER not in self.at
 
-    def _read_line(self, t: float, line: str) -> None:
-        for milestone in MILESTONES:
-            if milestone.pattern.search(line) and self._plausible(milestone.milestone):
-                self._text_milestone(milestone.milestone, t)
-        if said := KEXEC_LOAD.search(line):
-            self.kexec_load_said = said["said"]
-        if self.fatal is None:
-            for rule in FATAL:
-                if rule.pattern.search(line):
-                    self.fatal = FatalText(t, rule, line)
-                    break
+    def deciding_line(self) -> Line | None:
+        """The console's line that ended the boot, if one did."""
+        return self.ending.line if self.ending else None
 
-    def _plausible(self, milestone: Milestone) -> bool:
-        """Text only counts where it can be: what follows the hand-off cannot be printed before it."""
-        if milestone is Milestone.SHUTDOWN_DONE:
-            return Milestone.HANDOFF not in self.at
-        if milestone in {Milestone.FIRMWARE, Milestone.LOADER}:
-            return bool(self.resets) and Milestone.KERNEL not in self.at
-        if milestone in {Milestone.KERNEL, Milestone.INIT, Milestone.SYSTEMD}:
-            return Milestone.HANDOFF in self.at or Milestone.TRIGGER not in self.at
-        return True
 
-    def _text_milestone(self, milestone: Milestone, t: float) -> None:
-        if milestone is Milestone.HANDOFF:
-            self.jumped_at = t
-        if milestone is Milestone.SYSTEMD and Milestone.READY not in self.at:
-            # systemd may run in the initramfs first; the second one to start is the real root's.
-            self._systemd_starts += 1
-            if self._systemd_starts <= 2:
-                self.at[milestone] = t
-            return
-        self._pass(milestone, t)
+#: Guest script by which the running system says who it is; it stands before a check of the devices.
+IDENTIFY = """
+identity_nonce=$(sed -n 's/.*kexec_harness\\.nonce=\\([0-9a-f]*\\).*/\\1/p' /proc/cmdline)
+echo "boot $(cat /proc/sys/kernel/random/boot_id) $(cut -d' ' -f1 /proc/uptime) $identity_nonce"
+"""
+
+
+def read_identity(t: float, output: object) -> Identity | None:
+    """What `IDENTIFY` printed, out of the agent's reply (base64); None if it is not there."""
+    if not isinstance(output, str):
+        return None
+    try:
+        text = base64.b64decode(output, validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return None
+    for line in text.splitlines():
+        words = line.split(" ")
+        if words[0] == "boot" and len(words) == 4:
+            return Identity(t, words[1], _seconds(words[2]), words[3])
+    return None
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < 1e9 else None
 
 
 def phases(at: dict[Milestone, float]) -> Phases:

@@ -6,6 +6,8 @@
 | firmware-output | the firmware's, through a port of its own | it kept silent | it printed |
 | bootloader-type | the new kernel's | the boot loader's type is kexec's | it is any other |
 | command-line | the new kernel's | it carries this cycle's nonce | it carries none |
+| kernel-log | the old kernel's | it said that it starts the loaded kernel | it said that it restarts the machine |
+| boot-id | the running kernel's | cannot tell; contradicts if it is the old one | |
 
 At least one channel outside the guest and one of the new kernel must agree, and none may contradict: that nothing
 was seen to reset is no proof while the kernel keeps silent, and a kernel alone may lie. A channel that cannot tell
@@ -15,7 +17,7 @@ was seen to reset is no proof while the kernel keeps silent, and a kernel alone 
 from __future__ import annotations
 
 from harness.classify.milestones import Progress
-from harness.model import BootPath, Expectation, Firmware, Proof
+from harness.model import BootPath, Expectation, Firmware, Milestone, Proof
 
 #: /proc/sys/kernel/bootloader_type after a kexec, by architecture (type_of_loader 0xD, version 0; Linux
 #: Documentation/arch/x86/boot.rst); other architectures have no such number
@@ -30,7 +32,7 @@ def prove(progress: Progress, expectation: Expectation) -> tuple[BootPath, tuple
         return BootPath.NONE, (_qmp_reset(progress),)
     outside = (_qmp_reset(progress), _firmware_output(progress, expectation.firmware))
     kernels = (_bootloader_type(progress, expectation.arch), _command_line(progress, expectation.nonce))
-    proofs = outside + kernels
+    proofs = (*outside, *kernels, _kernel_log(progress), _boot_id(progress, expectation.boot_id_before))
     paths = {proof.path for proof in proofs if proof.path is not None}
     if len(paths) > 1:
         return BootPath.CONFLICT, proofs
@@ -64,6 +66,9 @@ def _bootloader_type(progress: Progress, arch: str) -> Proof:
 
 def _command_line(progress: Progress, nonce: str) -> Proof:
     found = (progress.ready or {}).get("cmdline_nonce")
+    asked = progress.identity.cmdline_nonce if progress.identity else None
+    if asked is not None and isinstance(found, str) and asked != found:
+        return Proof("command-line", BootPath.CONFLICT, "the report and the running system tell two command lines")
     if found == nonce:
         return Proof("command-line", BootPath.KEXEC, "the command line carries this cycle's nonce")
     if found == "":
@@ -71,3 +76,18 @@ def _command_line(progress: Progress, nonce: str) -> Proof:
     if isinstance(found, str):
         return Proof("command-line", BootPath.CONFLICT, "the command line carries another cycle's nonce")
     return Proof("command-line", None, "the guest does not say")
+
+
+def _kernel_log(progress: Progress) -> Proof:
+    if progress.jumped_at is not None:
+        return Proof("kernel-log", BootPath.KEXEC, "the old kernel said that it starts the loaded one")
+    if progress.console.restarted:
+        return Proof("kernel-log", BootPath.FIRMWARE, "the old kernel said that it restarts the machine")
+    return Proof("kernel-log", None, "the old kernel said neither")
+
+
+def _boot_id(progress: Progress, before: str) -> Proof:
+    if progress.identity is not None and progress.identity.boot_id == before:
+        return Proof("boot-id", BootPath.CONFLICT, "the system that answers is the one that was to reboot")
+    new = Milestone.KERNEL in progress.at
+    return Proof("boot-id", None, "a new one, which either way gives" if new else "unknown")

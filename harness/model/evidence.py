@@ -33,6 +33,13 @@ class Evidence(Struct, frozen=True, kw_only=True):
     #: seconds that the last phase was given before it was given up; None if no deadline decided
     deadline_s: float | None = None
     findings: tuple[DeviceFinding, ...] = ()
+    #: bytes and newlines of the cycle's console log that stand before these events
+    console_offset: int = 0
+    console_newlines: int = 0
+    #: signatures of oopses and warnings that this cell's cold boots show, too
+    baseline: frozenset[str] = frozenset()
+    #: seconds from trigger to ready beyond which a reboot is slow for this cell; None while too little is known of it
+    slow_above_s: float | None = None
     #: CPU seconds that the vCPU threads used between trigger and end
     vcpu_s: float | None = None
     #: seconds those threads were runnable but waited for a host CPU

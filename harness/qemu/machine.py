@@ -44,6 +44,22 @@ class Machine(Protocol):
         """Start a shell script in the guest without waiting for it. Raises GuestGone."""
         ...
 
+    def ping(self) -> None:
+        """Ask the agent for a sign of life, which comes as an event if it comes."""
+        ...
+
+    def hold_resets(self) -> None:
+        """From now on stand still before a reset, or when switched off by the guest. Raises GuestGone."""
+        ...
+
+    def release_reset(self) -> None:
+        """Carry out the reset that is held; later ones are not held."""
+        ...
+
+    def let_resets_go(self) -> None:
+        """No longer hold any."""
+        ...
+
     def vcpu_time(self) -> ThreadTime | None:
         """CPU and waiting seconds of the vCPU threads since power-on, where the host accounts for them."""
         ...
@@ -89,6 +105,23 @@ class QemuMachine:
 
     def send(self, script: str, *, purpose: str) -> CommandSent:
         return self._watcher.send(script, purpose)
+
+    def ping(self) -> None:
+        with suppress(MachineError):
+            self._watcher.send(":", "ping")
+
+    def hold_resets(self) -> None:
+        self._watcher.execute("set-action", {"reboot": "shutdown", "shutdown": "pause"})
+
+    def release_reset(self) -> None:
+        self.let_resets_go()
+        with suppress(MachineError):
+            self._watcher.execute("system_reset")
+            self._watcher.execute("cont")
+
+    def let_resets_go(self) -> None:
+        with suppress(MachineError):
+            self._watcher.execute("set-action", {"reboot": "reset", "shutdown": "poweroff"})
 
     def console(self) -> pexpect.socket_pexpect.SocketSpawn:
         """The guest's console as a pexpect spawn: `sendline`, `expect`. What it printed before is not in it."""

@@ -51,6 +51,18 @@ class ReplayMachine:
     def send(self, script: str, *, purpose: str) -> CommandSent:  # noqa: ARG002
         return self._find_command(purpose)
 
+    def ping(self) -> None:
+        """The answer is among the events, if there was one."""
+
+    def hold_resets(self) -> None:
+        """What happened has happened."""
+
+    def release_reset(self) -> None:
+        """What happened has happened."""
+
+    def let_resets_go(self) -> None:
+        """What happened has happened."""
+
     def vcpu_time(self) -> ThreadTime | None:
         return None
 

@@ -1,0 +1,231 @@
+"""The console's part in a reboot: milestones, text that ends a boot, symptoms, and what takes them back."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from msgspec import Struct
+
+from harness.classify.kernel_time import KernelTime
+from harness.classify.lines import Line, LineAssembler
+from harness.classify.rules import (
+    ENDINGS,
+    HOLDERS,
+    KERNEL_MESSAGE,
+    KEXEC_LOAD,
+    LEFT_USERSPACE,
+    MILESTONES,
+    SYMPTOMS,
+    TextRule,
+)
+from harness.model import FailureClass, Milestone, Stage
+
+MAX_SYMPTOMS = 64
+#: an oops names the function that it happened in some lines later
+NAMED_WITHIN_LINES = 60
+
+_FIRST_TIME = 0.0
+_RESTART = re.compile(r"reboot: (?:Restarting system|machine restart)")
+_NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
+_PLACE = re.compile(r"\b(?:RIP|pc)\b.*?: ?(?:\d{4}:)?(?P<place>[A-Za-z_][\w.]*)")
+
+
+class Sign(Struct, frozen=True):
+    """A rule of text that matched: where, when, and how far the reboot had come."""
+
+    rule: TextRule
+    line: Line
+    t: float
+    stage: Stage
+    #: the new kernel had not printed its first line
+    of_old_kernel: bool
+    #: what stays the same when it happens again: the text without its numbers, and the function named later
+    signature: str = ""
+
+
+class Reboot(Protocol):
+    """What the reader needs of the reboot that it reads for."""
+
+    at: dict[Milestone, float]
+    resets: list[float]
+
+    @property
+    def stage(self) -> Stage: ...
+
+    def reach(self, milestone: Milestone, t: float) -> None: ...
+
+    def reach_again(self, milestone: Milestone, t: float) -> None: ...
+
+
+class ConsoleReader:
+    """Reads the console of a reboot. What it finds is the same for any split of the bytes into pieces."""
+
+    def __init__(self, reboot: Reboot, *, host_clock: bool, offset: int = 0, newlines: int = 0) -> None:
+        self.ending: Sign | None = None
+        self.symptoms: list[Sign] = []
+        #: what held up the shutdown, by its own words, the latest first
+        self.holder: str | None = None
+        self.left_userspace = False
+        #: somebody has announced a restart of the machine since its last boot
+        self.restart_announced = False
+        #: the old kernel has said that it restarts the machine
+        self.restarted = False
+        self.jumped_at: float | None = None
+        #: what kexec-load said of its decision
+        self.kexec_load_said: str | None = None
+        self._reboot = reboot
+        self._host_clock = host_clock
+        self._time: KernelTime | None = None
+        self._systemd_starts = 0
+        #: the ending has been followed by another boot: nothing that boot says takes it back
+        self._sealed = False
+        self._unnamed = 0
+        self._lines = LineAssembler(offset, newlines)
+
+    def feed(self, t: float, text: str) -> None:
+        """Read a piece of the console that arrived at `t`."""
+        for line in self._lines.feed(text):
+            self.read(t, line)
+
+    def finish(self, t: float) -> None:
+        """Read the last line even if it does not end."""
+        for line in self._lines.finish():
+            self.read(t, line)
+
+    def peek(self) -> TextRule | None:
+        """The rule of `ENDINGS` that the unfinished line matches, such as a shell's prompt; nothing is noted."""
+        line = self._lines.peek()
+        if line is None:
+            return None
+        messages = [line.text[found.end() :] for found in KERNEL_MESSAGE.finditer(line.text)]
+        return next((rule for rule in ENDINGS if self._matches(rule, line.text, messages)), None)
+
+    def new_boot(self) -> None:
+        """The machine was reset, or the loaded kernel runs: what comes now is another system's."""
+        self._sealed = self._sealed or self.ending is not None
+        self._time = None
+        self.restart_announced = False
+
+    def agent_speaks(self, *, up: bool) -> None:
+        """The guest's agent said something: a system runs that had not ended, and perhaps says that it is up.
+
+        The agent may well run while systemd gives a boot up.
+        """
+        ending = self.ending
+        if ending is None or self._sealed or ending.stage is Stage.SHUTDOWN:
+            return
+        if up or ending.rule.failure_class not in {FailureClass.EMERGENCY_MODE, FailureClass.NO_READY}:
+            self.ending = None
+
+    # ---- a line -------------------------------------------------------------------------------------------
+
+    def read(self, t: float, line: Line) -> None:
+        """Take one whole line into account."""
+        messages = list(KERNEL_MESSAGE.finditer(line.text))
+        believed = [line.text[found.end() :] for found in messages if self._believes(found, line.text, t)]
+        self._take_back(line.text)
+        for rule in MILESTONES:
+            if rule.kernel:
+                passed = any(rule.pattern.match(message) for message in believed)
+            else:
+                passed = rule.pattern.search(line.text) is not None
+            if passed:
+                self._milestone(rule.milestone, t)
+        for message in believed:
+            self._read_message(message)
+        self._read_holder(line.text)
+        self._read_signs(t, line, believed)
+
+    def _believes(self, found: re.Match[str], text: str, t: float) -> bool:
+        time = float(found["time"])
+        first = time == _FIRST_TIME and text.startswith("Linux version ", found.end())
+        if first and self._plausible(Milestone.KERNEL) and Milestone.KERNEL not in self._reboot.at:
+            self.new_boot()
+            self._time = KernelTime(t, host_clock=self._host_clock)
+        return self._time is None or self._time.believes(time, t)
+
+    def _read_message(self, message: str) -> None:
+        self.left_userspace = self.left_userspace or bool(LEFT_USERSPACE.match(message))
+        if _RESTART.match(message):
+            self.restart_announced = True
+            self.restarted = self.restarted or Milestone.KERNEL not in self._reboot.at
+        if said := KEXEC_LOAD.match(message):
+            self.kexec_load_said = said["said"]
+        if self._unnamed:
+            self._name_the_last(message)
+
+    def _read_holder(self, text: str) -> None:
+        if self._reboot.stage in {Stage.SHUTDOWN, Stage.DEVICE_SHUTDOWN}:
+            for pattern in HOLDERS:
+                if held := pattern.search(text):
+                    self.holder = held["who"].strip()
+
+    def _take_back(self, text: str) -> None:
+        if self.ending is None or self._sealed:
+            return
+        refuted_by = self.ending.rule.refuted_by
+        if refuted_by is not None and refuted_by.search(text):
+            self.ending = None
+
+    # ---- signs of trouble ---------------------------------------------------------------------------------
+
+    def _read_signs(self, t: float, line: Line, believed: list[str]) -> None:
+        if self.ending is None:
+            for rule in ENDINGS:
+                if self._matches(rule, line.text, believed):
+                    self.ending = self._sign(rule, t, line)
+                    break
+        if len(self.symptoms) < MAX_SYMPTOMS:
+            for rule in SYMPTOMS:
+                if self._matches(rule, line.text, believed):
+                    self.symptoms.append(self._sign(rule, t, line))
+                    self._unnamed = NAMED_WITHIN_LINES
+                    break
+
+    def _matches(self, rule: TextRule, text: str, believed: list[str]) -> bool:
+        if (rule.kernel and not believed) or (rule.stages is not None and self._reboot.stage not in rule.stages):
+            return False
+        if rule.kernel:
+            return any(rule.pattern.match(message) for message in believed)
+        return rule.pattern.search(text) is not None
+
+    def _sign(self, rule: TextRule, t: float, line: Line) -> Sign:
+        old = Milestone.KERNEL not in self._reboot.at and Milestone.TRIGGER in self._reboot.at
+        message = KERNEL_MESSAGE.split(line.text)[-1]
+        return Sign(rule, line, t, self._reboot.stage, old, f"{rule.name}: {_NUMBERS.sub('#', message).strip()}")
+
+    def _name_the_last(self, message: str) -> None:
+        self._unnamed -= 1
+        if found := _PLACE.search(message):
+            last = self.symptoms[-1]
+            self.symptoms[-1] = Sign(
+                last.rule, last.line, last.t, last.stage, last.of_old_kernel, f"{last.signature} in {found['place']}"
+            )
+            self._unnamed = 0
+
+    # ---- milestones ---------------------------------------------------------------------------------------
+
+    def _plausible(self, milestone: Milestone) -> bool:
+        """Text only counts where it can be: what follows the hand-off cannot be printed before it."""
+        at = self._reboot.at
+        if milestone is Milestone.SHUTDOWN_DONE:
+            return Milestone.HANDOFF not in at
+        if milestone in {Milestone.FIRMWARE, Milestone.LOADER}:
+            return bool(self._reboot.resets) and Milestone.KERNEL not in at
+        if milestone in {Milestone.KERNEL, Milestone.INIT, Milestone.SYSTEMD}:
+            return Milestone.HANDOFF in at or Milestone.TRIGGER not in at
+        return True
+
+    def _milestone(self, milestone: Milestone, t: float) -> None:
+        if not self._plausible(milestone):
+            return
+        if milestone is Milestone.HANDOFF and self.jumped_at is None:
+            self.jumped_at = t
+        if milestone is Milestone.SYSTEMD:
+            # systemd may run in the initramfs first; the second one to start is the real root's.
+            if Milestone.READY not in self._reboot.at and self._systemd_starts < 2:
+                self._systemd_starts += 1
+                self._reboot.reach_again(milestone, t)
+            return
+        self._reboot.reach(milestone, t)

@@ -1,0 +1,127 @@
+"""Questions to what the machine did: QEMU's end, resets that nobody asked for, a watchdog, the power switch."""
+
+from __future__ import annotations
+
+from harness.classify.case import Case, Question
+from harness.model import Confidence, FailureClass, Milestone, ProcessExit, QmpEvent, Span, Stage, Verdict
+
+QMP = Span("qmp")
+#: what QEMU prints when the kernel's virtual machine monitor gives up (accel/kvm/kvm-all.c)
+KVM_ERROR = "KVM internal error"
+
+
+def _watchdog(case: Case) -> Verdict | None:
+    if case.progress.watchdog is None:
+        return None
+    action = case.progress.watchdog.data.get("action", "")
+    last = case.progress.reset_after[-1][0] if case.progress.reset_after else case.progress.last
+    reason = f"a watchdog stepped in ({action}) after {last.value if last else 'nothing'}"
+    return case.fail(FailureClass.WATCHDOG_RESCUE, "watchdog", reason, str(action), span=QMP)
+
+
+def _powered_off(case: Case) -> Verdict | None:
+    if case.progress.powered_off is None:
+        return None
+    # A panic that is followed by the end of the machine is a panic.
+    if case.progress.ending is not None and case.progress.ending.rule.failure_class is not FailureClass.POWERED_OFF:
+        return None
+    reason = "the machine was switched off instead of rebooted"
+    return case.fail(FailureClass.POWERED_OFF, "powered-off", reason, "SHUTDOWN guest-shutdown", span=QMP)
+
+
+def _qemu_ended(case: Case) -> Verdict | None:
+    ended = case.progress.exit
+    if ended is None:
+        return None
+    span = Span("qemu.stderr") if ended.stderr else None
+    if KVM_ERROR in ended.stderr:
+        reason = "KVM could not run the guest any further"
+        return case.fail(FailureClass.KVM_INTERNAL_ERROR, "kvm-internal-error", reason, ended.stderr, span=span)
+    reason = f"QEMU ended during the cycle ({how_it_ended(ended)})"
+    return case.fail(FailureClass.QEMU_ABORT, "qemu-ended", reason, ended.stderr, span=span)
+
+
+def how_it_ended(ended: ProcessExit) -> str:
+    """A process's status in words."""
+    return f"killed by signal {-ended.status}" if ended.status < 0 else f"exit status {ended.status}"
+
+
+def _internal_error(case: Case) -> Verdict | None:
+    stopped = [event for event in case.evidence.events if isinstance(event, QmpEvent) and event.name == "STOP"]
+    if not stopped or stopped[-1].data.get("status") != "internal-error":
+        return None
+    reason = "KVM could not run the guest any further"
+    return case.fail(FailureClass.KVM_INTERNAL_ERROR, "kvm-internal-error", reason, span=QMP)
+
+
+def _ending_before_reset(case: Case) -> Verdict | None:
+    """Text that ended a boot explains the resets that follow it."""
+    return decided_by_text(case) if case.progress.resets else None
+
+
+def decided_by_text(case: Case) -> Verdict | None:
+    """The verdict of the text that ended the boot, with the class that it has at that place."""
+    sign = case.progress.ending
+    if sign is None:
+        return None
+    failure_class = sign.rule.failure_class
+    if sign.of_old_kernel and failure_class is not FailureClass.POWERED_OFF:
+        if sign.rule.kernel:
+            failure_class = FailureClass.OUTGOING_KERNEL_CRASH
+    elif failure_class is FailureClass.KERNEL_PANIC and sign.stage in {Stage.HANDOFF, Stage.KERNEL}:
+        failure_class = FailureClass.EARLY_PANIC
+    unpacked = [found for found in case.progress.console.symptoms if found.rule.name == "initramfs-unpack"]
+    if unpacked and failure_class in {FailureClass.ROOT_MOUNT_FAILED, FailureClass.EARLY_PANIC}:
+        return case.fail_by(unpacked[-1], confidence=sign.rule.confidence)
+    checked = [found for found in case.progress.console.symptoms if found.rule.name == "fsck"]
+    if checked and failure_class is FailureClass.EMERGENCY_MODE:
+        return case.fail_by(checked[-1])
+    return case.fail_by(sign, failure_class)
+
+
+def _resets(case: Case) -> Verdict | None:
+    count = len(case.progress.resets)
+    jumped = case.progress.jumped_at is not None
+    excess = count - (0 if jumped else 1)
+    if excess <= 0:
+        return None
+    after, announced = case.progress.reset_after[-excess]
+    stage = _stage_of_reset(after)
+    plural = "once" if count == 1 else f"{count} times"
+    where = " after the jump into the new kernel" if jumped else ""
+    reason = f"the machine was reset {plural}{where}; the last milestone before was {after.value if after else 'none'}"
+    rule = "reset-after-jump" if jumped else "reset-again"
+    if case.progress.looping:
+        return case.fail(FailureClass.REBOOT_LOOP, "reboot-loop", reason, stage=stage, span=QMP)
+    if stage in {Stage.HANDOFF, Stage.KERNEL} and not announced:
+        # To QEMU a triple fault is a reset like any other, and so is a panic that had no console to print on.
+        reason += ", and nothing was said of it"
+        return case.fail(
+            FailureClass.TRIPLE_FAULT,
+            "reset-without-a-word",
+            reason,
+            stage=stage,
+            span=QMP,
+            confidence=Confidence.MEDIUM,
+        )
+    return case.fail(FailureClass.UNEXPECTED_RESET, rule, reason, stage=stage, span=QMP)
+
+
+def _stage_of_reset(after: Milestone | None) -> Stage:
+    if after is Milestone.KERNEL:
+        return Stage.KERNEL
+    if after is Milestone.INIT:
+        return Stage.INITRD
+    if after in {Milestone.SYSTEMD, Milestone.READY}:
+        return Stage.USERSPACE
+    return Stage.HANDOFF
+
+
+MACHINE_QUESTIONS: tuple[Question, ...] = (
+    _watchdog,
+    _powered_off,
+    _qemu_ended,
+    _internal_error,
+    _ending_before_reset,
+    _resets,
+)

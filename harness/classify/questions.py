@@ -1,0 +1,212 @@
+"""Questions to what was said: text that ended the boot, silence, proofs that disagree, a system that came up wrong."""
+
+from __future__ import annotations
+
+from harness.classify.case import Case, Question
+from harness.classify.console import Sign
+from harness.classify.machine_questions import decided_by_text
+from harness.model import BootPath, Confidence, FailureClass, Milestone, Span, Stage, Verdict
+
+MAX_UNITS = 20
+#: how far the start of the kernel by its own uptime may lie from its first line on the console: seconds, and share
+START_S, START_SHARE = 5.0, 0.1
+
+AGENT = Span("agent")
+#: signs that explain a boot which did not come up; a warning explains nothing
+_EXPLAINS = {
+    FailureClass.KERNEL_OOPS,
+    FailureClass.HARD_LOCKUP,
+    FailureClass.SOFT_LOCKUP,
+    FailureClass.RCU_STALL,
+    FailureClass.HUNG_TASK,
+    FailureClass.INITRAMFS_UNPACK,
+    FailureClass.FSCK_FAILED,
+}
+#: signs that count in a boot that came up, if no cold boot of the cell shows them
+_COUNTS_IF_NEW = {
+    FailureClass.KERNEL_OOPS,
+    FailureClass.HARD_LOCKUP,
+    FailureClass.SOFT_LOCKUP,
+    FailureClass.RCU_STALL,
+    FailureClass.HUNG_TASK,
+    FailureClass.KERNEL_WARNING,
+}
+_WORST_FIRST = (
+    FailureClass.KERNEL_OOPS,
+    FailureClass.HARD_LOCKUP,
+    FailureClass.SOFT_LOCKUP,
+    FailureClass.RCU_STALL,
+    FailureClass.INITRAMFS_UNPACK,
+    FailureClass.FSCK_FAILED,
+    FailureClass.HUNG_TASK,
+    FailureClass.KERNEL_WARNING,
+)
+
+
+def _fatal_text(case: Case) -> Verdict | None:
+    return decided_by_text(case)
+
+
+def _refused(case: Case) -> Verdict | None:
+    if case.progress.refused is None or case.progress.ready is not None:
+        return None
+    reason = f"the guest did not reboot: {case.progress.refused}"
+    return case.fail(FailureClass.NO_REBOOT, "reboot-refused", reason, span=AGENT)
+
+
+def _silent(case: Case) -> Verdict | None:
+    """No ready report: what it is depends on how far the reboot came."""
+    if case.progress.ready is not None:
+        return None
+    waited = f" within {case.evidence.deadline_s:.0f} s" if case.evidence.deadline_s is not None else ""
+    stage = case.progress.stage
+    worst = _worst([sign for sign in case.progress.console.symptoms if sign.rule.failure_class in _EXPLAINS])
+    if stage is Stage.SHUTDOWN or stage is Stage.DEVICE_SHUTDOWN:
+        return _stuck_in_shutdown(case, stage, waited, worst)
+    if worst is not None and not worst.of_old_kernel:
+        return case.fail_by(worst, confidence=Confidence.MEDIUM)
+    last = case.progress.last
+    if stage is Stage.HANDOFF:
+        reason = f"no line of the new kernel{waited} after {last.value if last else 'power-on'}"
+        return case.fail(FailureClass.HANG_BEFORE_KERNEL, "no-kernel-line", reason, confidence=Confidence.MEDIUM)
+    name = last.value if last else "nothing"
+    reason = f"no ready report{waited}; the last milestone was {name}"
+    return case.fail(FailureClass.NO_READY, "no-ready", reason, confidence=Confidence.MEDIUM)
+
+
+def _stuck_in_shutdown(case: Case, stage: Stage, waited: str, worst: Sign | None) -> Verdict:
+    if worst is not None and worst.rule.failure_class is FailureClass.KERNEL_OOPS:
+        return case.fail_by(worst, FailureClass.OUTGOING_KERNEL_CRASH, confidence=Confidence.MEDIUM)
+    holder = case.progress.console.holder
+    held = f"; held by {holder}" if holder else ""
+    if stage is Stage.DEVICE_SHUTDOWN:
+        reason = f"the old kernel did not let go of its devices{waited}{held}"
+        return case.fail(
+            FailureClass.DEVICE_SHUTDOWN_HANG, "no-handoff", reason, holder or "", confidence=Confidence.MEDIUM
+        )
+    reason = f"the old system did not finish its shutdown{waited}{held}"
+    confidence = Confidence.HIGH if holder else Confidence.MEDIUM
+    return case.fail(FailureClass.SHUTDOWN_HANG, "no-shutdown-end", reason, holder or "", confidence=confidence)
+
+
+def _worst(signs: list[Sign]) -> Sign | None:
+    return min(signs, key=lambda sign: _WORST_FIRST.index(sign.rule.failure_class), default=None)
+
+
+# ---- it came up ---------------------------------------------------------------------------------------------
+
+
+def _conflict(case: Case) -> Verdict | None:
+    said = "; ".join(f"{proof.channel}: {proof.detail}" for proof in case.proofs)
+    conflict = FailureClass.PROOF_CONFLICT
+    if case.path is BootPath.CONFLICT:
+        return case.fail(conflict, "channels-disagree", f"the channels disagree ({said})", said)
+    if case.path is BootPath.NONE:
+        return case.fail(conflict, "too-few-channels", f"too few channels tell the path ({said})", said)
+    nonce = case.ready.get("nonce")
+    if nonce != case.evidence.expectation.nonce:
+        reason = "the ready report does not carry this cycle's nonce"
+        return case.fail(conflict, "wrong-nonce", reason, str(nonce), span=AGENT)
+    return None
+
+
+def _disowned(case: Case) -> Verdict | None:
+    """The running system, when asked, is not the one that reported: somebody forged the report or the console."""
+    identity = case.progress.identity
+    if identity is None:
+        return None
+    reported = case.ready.get("boot_id")
+    if identity.boot_id != reported:
+        reason = "the system that runs is not the one that reported to be ready"
+        said = f"reported {reported}, running {identity.boot_id}"
+        return case.fail(FailureClass.PROOF_CONFLICT, "report-disowned", reason, said, span=AGENT)
+    first_line = case.progress.at.get(Milestone.KERNEL)
+    if first_line is None or identity.uptime_s is None:
+        return None
+    started = identity.t - identity.uptime_s
+    if abs(started - first_line) > START_S + START_SHARE * identity.uptime_s:
+        reason = (
+            f"the kernel that runs started {abs(started - first_line):.0f} s "
+            f"{'after' if started > first_line else 'before'} the console's first line of a new kernel"
+        )
+        return case.fail(FailureClass.PROOF_CONFLICT, "kernel-start", reason, span=AGENT)
+    return None
+
+
+def _wrong_path(case: Case) -> Verdict | None:
+    if case.path is case.evidence.expectation.path:
+        return None
+    if case.path is BootPath.KEXEC:
+        reason = "the machine was to go through firmware, but a loaded kernel was executed"
+        return case.fail(FailureClass.UNEXPECTED_KEXEC, "kexec-instead-of-firmware", reason)
+    said = case.progress.console.kexec_load_said
+    reason = "the reboot went through firmware instead of kexec" + (f"; kexec-load: {said}" if said else "")
+    failure_class, rule = FailureClass.FELL_BACK_TO_FIRMWARE, "firmware-instead-of-kexec"
+    if said and said.startswith("standing aside"):
+        failure_class, rule = FailureClass.STOOD_ASIDE, "kexec-load-stood-aside"
+    elif said and said.startswith("load failed"):
+        failure_class, rule = FailureClass.LOAD_REFUSED, "kexec-load-failed"
+    return case.fail(failure_class, rule, reason, said or "", stage=Stage.SHUTDOWN)
+
+
+def _wrong_kernel(case: Case) -> Verdict | None:
+    expected, found = case.evidence.expectation.kernel_expected, case.ready.get("kernel_release")
+    if expected is None or found == expected:
+        return None
+    reason = f"kernel {found} runs, {expected} was to"
+    return case.fail(FailureClass.WRONG_KERNEL, "wrong-kernel", reason, str(found), span=AGENT)
+
+
+def _devices(case: Case) -> Verdict | None:
+    failed = [finding for finding in case.evidence.findings if not finding.ok]
+    if not failed:
+        return None
+    said = "; ".join(f"{finding.check}: {finding.detail}" for finding in failed)
+    if any(finding.check == "present" for finding in failed):
+        reason = f"a device is missing after the reboot: {said}"
+        return case.fail(FailureClass.DEVICE_MISSING, "device-missing", reason, said, span=AGENT)
+    reason = f"a device does not work after the reboot: {said}"
+    return case.fail(FailureClass.DEVICE_FAILED, "device-check", reason, said, span=AGENT)
+
+
+def _new_symptom(case: Case) -> Verdict | None:
+    new = [
+        sign
+        for sign in case.progress.console.symptoms
+        if sign.rule.failure_class in _COUNTS_IF_NEW and sign.signature not in case.evidence.baseline
+    ]
+    worst = _worst(new)
+    return case.fail_by(worst, confidence=Confidence.HIGH) if worst else None
+
+
+def _degraded(case: Case) -> Verdict | None:
+    units, state = case.ready.get("failed_units"), case.ready.get("state")
+    if not units and state == "running":
+        return None
+    names = ", ".join(str(unit) for unit in units[:MAX_UNITS]) if isinstance(units, list) and units else "none named"
+    reason = f"the system is {state}; failed units: {names}"
+    return case.fail(FailureClass.DEGRADED, "system-state", reason, names, stage=Stage.USERSPACE, span=AGENT)
+
+
+def _slow(case: Case) -> Verdict | None:
+    limit, at = case.evidence.slow_above_s, case.progress.at
+    if limit is None or Milestone.TRIGGER not in at or Milestone.READY not in at:
+        return None
+    took = at[Milestone.READY] - at[Milestone.TRIGGER] - (case.evidence.vcpu_wait_s or 0.0)
+    if took <= limit:
+        return None
+    reason = f"the reboot took {took:.1f} s, where this cell's others let expect {limit:.1f} s at most"
+    return case.fail(FailureClass.SLOW, "slow", reason, confidence=Confidence.MEDIUM)
+
+
+TEXT_QUESTIONS: tuple[Question, ...] = (_fatal_text, _refused, _silent)
+CAME_UP_QUESTIONS: tuple[Question, ...] = (
+    _conflict,
+    _disowned,
+    _wrong_path,
+    _wrong_kernel,
+    _devices,
+    _new_symptom,
+    _degraded,
+    _slow,
+)
