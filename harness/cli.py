@@ -18,15 +18,17 @@ import click
 import msgspec
 
 from harness import host, images
+from harness.classify.log import judge_log, log_signatures
 from harness.config import SETTINGS, Known, Settings, Sources, every_cell, expand, read_matrix, resolve, selections_with
 from harness.config.table import DIMENSIONS
 from harness.errors import ConfigError, HarnessError, StoreError
 from harness.images.probe_kit import ensure_probe_kit
 from harness.lab import DirectBoot, device_sets, machine_spec, methods
-from harness.model import Accel, Cell, Firmware, Loader, RunInfo
+from harness.model import Accel, BootPath, Cell, Firmware, Loader, Outcome, RunInfo
 from harness.qemu.argv import MachineSpec, build, flatten, to_text
 from harness.registry import lookup
 from harness.report import terminal
+from harness.report.log_verdict import log_line, log_object, pieces_of
 from harness.report.summarise import summarise
 from harness.report.write import write_reports
 from harness.stats.compare import MARGIN
@@ -278,3 +280,40 @@ def recorded_margin(info: RunInfo) -> float:
         return msgspec.convert(setting.value, float)
     except msgspec.ValidationError as error:
         raise StoreError(f"run.json: settings.margin: {error}") from error
+
+
+# ---- classify -----------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("logs", nargs=-1, required=True, metavar="LOG...", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--expect", type=click.Choice(["kexec", "firmware"]), help="the path that its reboots were to take")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="a log whose warnings are known; without one, warnings do not count",
+)
+@as_json
+def classify(logs: tuple[Path, ...], expect: str | None, baselines: tuple[Path, ...], as_json: bool) -> int:
+    """Judge console logs from anywhere, such as a server's serial console; `-` is standard input.
+
+    Ends with 0 if all of them passed, with 1 if one failed, with 3 if one could not be read.
+    """
+    known = frozenset().union(*(log_signatures(pieces_of(path)) for path in baselines)) if baselines else None
+    status = 0
+    for path in logs:
+        try:
+            judged = judge_log(pieces_of(path), expected=BootPath(expect) if expect else None, baseline=known)
+        except StoreError as error:
+            click.echo(f"kexec-harness: {error}", err=True)
+            status = error.exit_code
+            continue
+        if judged.verdict.outcome is not Outcome.PASS:
+            status = max(status, CHECK_FAILED)
+        if as_json:
+            print_json([log_object(path, judged)])
+        else:
+            click.echo(log_line(path, judged))
+    return status

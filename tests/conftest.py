@@ -15,6 +15,7 @@ SEED = 42
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-testdata", action="store_true", help="rewrite the verdicts in recorded logs' headers")
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files; the diff is for a reviewer")
 
 

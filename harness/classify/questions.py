@@ -133,7 +133,8 @@ def _disowned(case: Case) -> Verdict | None:
     return None
 
 
-def _wrong_path(case: Case) -> Verdict | None:
+def wrong_path(case: Case) -> Verdict | None:
+    """The verdict on a reboot that came up by the other path."""
     if case.path is case.evidence.expectation.path:
         return None
     if case.path is BootPath.KEXEC:
@@ -169,11 +170,14 @@ def _devices(case: Case) -> Verdict | None:
     return case.fail(FailureClass.DEVICE_FAILED, "device-check", reason, said, span=AGENT)
 
 
-def _new_symptom(case: Case) -> Verdict | None:
+def new_symptom(case: Case, *, warnings: bool = True) -> Verdict | None:
+    """The verdict on a system that came up with an oops, a lockup or a warning that it did not have before."""
     new = [
         sign
         for sign in case.progress.console.symptoms
-        if sign.rule.failure_class in _COUNTS_IF_NEW and sign.signature not in case.evidence.baseline
+        if sign.rule.failure_class in _COUNTS_IF_NEW
+        and sign.signature not in case.evidence.baseline
+        and (warnings or sign.rule.failure_class is not FailureClass.KERNEL_WARNING)
     ]
     worst = _worst(new)
     return case.fail_by(worst, confidence=Confidence.HIGH) if worst else None
@@ -203,10 +207,10 @@ TEXT_QUESTIONS: tuple[Question, ...] = (_fatal_text, _refused, _silent)
 CAME_UP_QUESTIONS: tuple[Question, ...] = (
     _conflict,
     _disowned,
-    _wrong_path,
+    wrong_path,
     _wrong_kernel,
     _devices,
-    _new_symptom,
+    new_symptom,
     _degraded,
     _slow,
 )

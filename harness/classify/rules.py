@@ -76,7 +76,7 @@ LEFT_USERSPACE = re.compile(
 #: what a system prints that runs: no kernel that has panicked lets anybody print it
 _RUNS = re.compile(r"^\[  OK  \] |\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? systemd(?:-[a-z]+)?\[\d+\]: |^\S+ login: ")
 _USERSPACE_STARTS = re.compile(r"systemd\[1\]: systemd \d\S* running in system mode|^\S+ login: ")
-_COMES_UP = re.compile(r"Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: |Startup finished in ")
+COMES_UP = re.compile(r"Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: |Startup finished in ")
 
 # A quiet kernel does not say when it starts the initramfs, and with dracut systemd runs in it already.
 _INITRD = frozenset({Stage.KERNEL, Stage.INITRD})
@@ -190,7 +190,7 @@ ENDINGS: tuple[TextRule, ...] = (
         "systemd gave up the boot: {line}",
         kernel=False,
         stages=_BOOTING,
-        refuted_by=_COMES_UP,
+        refuted_by=COMES_UP,
     ),
     TextRule(
         "systemd-froze",
@@ -199,7 +199,7 @@ ENDINGS: tuple[TextRule, ...] = (
         "systemd could not go on: {line}",
         kernel=False,
         stages=_BOOTING,
-        refuted_by=_COMES_UP,
+        refuted_by=COMES_UP,
     ),
     TextRule(
         "halted",
