@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.thorough]
 KNOWN = {
     # systemd decides between reboot and kexec when it is asked, before the SysV script loads anything.
     "debian-11": BootPath.FIRMWARE,
+    "debian-12": BootPath.FIRMWARE,
     # Loaded beforehand by kexec-load-kernel; logind, from systemd 255 on, then makes the reboot a kexec.
     "debian-13": BootPath.KEXEC,
 }

@@ -20,6 +20,8 @@ from kexec_load import (
     sh,
 )
 
+from harness.reboot.base import PATIENT
+
 pytestmark = pytest.mark.vm
 
 
@@ -100,9 +102,11 @@ dd if=/dev/zero of=/dev/shm/fill bs=1M count=$((available - {LEFT_MIB})) 2>/dev/
 def test_without_memory_for_the_kernel_the_reboot_is_a_normal_one(standing_guest):
     guest = standing_guest
     observe(guest)
+    configure(guest, PATIENT)
     sh(guest, FILL)
     verdict = guest.reboot(PLAIN_COLD)
     assert verdict.outcome == "pass", verdict.reason
+    deconfigure(guest)
     assert_stood_aside(guest, "memory", word="load failed")
     assert "dropping caches, compacting memory, and trying once more" in last_journal(guest)
 
