@@ -12,8 +12,8 @@ MAKEFLAGS += --no-print-directory
 # (harness/config/table.py has them all; a test compares.)
 SETTINGS := DEVICE IMAGE FIRMWARE LOADER KERNEL METHODS BLOCKS JOBS SEED STOP RESULTS ACCEL MIRROR SELECT \
             MEMORY SMP MARGIN FAILURE_BUDGET MATRIX IMAGES_DIR CACHE_DIR QEMU
-# pytest's -k, and the Python that `make setup` uses.
-OTHERS := K PYTHON
+# pytest's -k, the Python that `make setup` uses, which readers to fuzz and for how long.
+OTHERS := K PYTHON FUZZ SECONDS
 
 given = $(filter command override,$(firstword $(origin $(1))))
 # MIRROR is also taken from the environment, where it is usually said once for a machine.
@@ -53,7 +53,7 @@ PYTEST := .venv/bin/pytest
 OPTIONS := $${HARNESS_K:+-k "$$HARNESS_K"}
 
 # ---- targets --------------------------------------------------------------------------------------------------
-.PHONY: help setup doctor images soak scenarios matrix bench test check report kexec-load-deb lock clean
+.PHONY: help setup doctor images soak scenarios matrix bench test check fuzz report kexec-load-deb lock clean
 
 help:
 	@echo 'usage: make TARGET [NAME=value ...]'
@@ -70,6 +70,7 @@ help:
 	@echo '  doctor    what this host can do'
 	@echo '  test      the checks, then real machines; 20 minutes or so'
 	@echo '  check     tests, linters and types without any machine; under a minute'
+	@echo '  fuzz      a longer search for input that breaks a reader: make fuzz FUZZ=console SECONDS=60'
 	@echo '  setup     system packages and .venv; every target does it when it is needed'
 	@echo '  kexec-load-deb  build/kexec-load_VERSION_all.deb, the reboot service as a Debian package'
 	@echo '  lock      renew requirements.lock'
@@ -108,6 +109,15 @@ test: setup
 
 check: setup
 	@$(PYTEST) tests --numprocesses=auto $(OPTIONS)
+
+# Looks for input that breaks a reader of untrusted bytes; the tests' short look is part of make check.
+fuzz: setup
+	@.venv/bin/pip install --quiet --disable-pip-version-check 'atheris>=3.0'
+	@for target in $(if $(call given,FUZZ),$(FUZZ),agent console log qmp recorded-log transcript); do \
+	    echo "fuzz: $$target for $(if $(call given,SECONDS),$(SECONDS),60) s"; \
+	    .venv/bin/python tests/fuzz/explore.py $$target -max_total_time=$(if $(call given,SECONDS),$(SECONDS),60) -rss_limit_mb=1024 \
+	        -verbosity=0 -print_final_stats=1 || exit; \
+	done
 
 report: setup
 	@.venv/bin/kexec-harness report "$${KEXEC_RESULTS:-results}/latest"

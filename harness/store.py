@@ -15,6 +15,7 @@ import fcntl
 import gzip
 import os
 import secrets
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -195,7 +196,7 @@ def read_events(path: Path) -> list[Event]:
     """Events kept by `keep_events`, in order. Raises StoreError with file and line."""
     try:
         lines = gzip.decompress(path.read_bytes()).splitlines()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise StoreError(f"{path}: {error}") from error
     events: list[Event] = []
     for number, line in enumerate(lines, 1):

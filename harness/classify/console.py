@@ -93,6 +93,10 @@ class ConsoleReader:
         for line in self._lines.finish():
             self.read(t, line)
 
+    def unfinished(self) -> Line | None:
+        """The line that has not ended yet."""
+        return self._lines.peek()
+
     def peek(self) -> TextRule | None:
         """The rule of `ENDINGS` that the unfinished line matches, such as a shell's prompt; nothing is noted."""
         line = self._lines.peek()

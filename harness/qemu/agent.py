@@ -44,6 +44,10 @@ class AgentDecoder:
         self._keep(rest)
         return messages
 
+    def held(self) -> int:
+        """Bytes of an unfinished line."""
+        return len(self._line)
+
     def _keep(self, piece: bytes) -> None:
         room = MAX_LINE_BYTES - len(self._line)
         self._line += piece[: max(0, room)]
