@@ -134,6 +134,22 @@ def test_emergency_mode_is_not_taken_back_by_an_agent_that_answers():
     assert verdict([*UP, emergency, answered], ended_by=EndReason.FATAL).failure_class is FailureClass.EMERGENCY_MODE
 
 
+def test_whoever_answers_a_question_asked_after_the_text_is_in_no_emergency():
+    emergency = text(117, "You are in emergency mode. After logging in, type ...")
+    asked_and_answered = [
+        CommandSent(117.1, 6, "ping", ":"),
+        AgentMessage(117.4, {"type": "reply", "id": 6, "status": 0, "output": ""}),
+    ]
+    assert verdict([*UP, emergency, *asked_and_answered, kexec()[-1]]).outcome is Outcome.PASS
+
+
+def test_a_machine_that_halts_says_so_and_one_that_only_talks_of_it_goes_on():
+    halted = text(103.6, "[   20.150000] reboot: System halted")
+    stopped = verdict([TRIGGER, *SHUTDOWN, halted], "cold", EndReason.DEADLINE)
+    assert stopped.failure_class is FailureClass.POWERED_OFF
+    assert verdict([TRIGGER, halted, *SHUTDOWN, *THROUGH_FIRMWARE, *BOOT, ready(122)], "cold").outcome is Outcome.PASS
+
+
 @pytest.mark.parametrize(
     "line",
     [

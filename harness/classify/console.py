@@ -122,6 +122,11 @@ class ConsoleReader:
         if up or ending.rule.failure_class not in {FailureClass.EMERGENCY_MODE, FailureClass.NO_READY}:
             self.ending = None
 
+    def answers(self) -> None:
+        """The guest's agent answered a question that was asked after the text that seemed to end the boot."""
+        if not self._sealed:
+            self.ending = None
+
     # ---- a line -------------------------------------------------------------------------------------------
 
     def read(self, t: float, line: Line) -> None:

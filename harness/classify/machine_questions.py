@@ -23,7 +23,7 @@ def _powered_off(case: Case) -> Verdict | None:
     if case.progress.powered_off is None:
         return None
     # A panic that is followed by the end of the machine is a panic.
-    if case.progress.ending is not None and case.progress.ending.rule.failure_class is not FailureClass.POWERED_OFF:
+    if case.progress.ending is not None:
         return None
     reason = "the machine was switched off instead of rebooted"
     return case.fail(FailureClass.POWERED_OFF, "powered-off", reason, "SHUTDOWN guest-shutdown", span=QMP)
@@ -65,9 +65,8 @@ def decided_by_text(case: Case) -> Verdict | None:
     if sign is None:
         return None
     failure_class = sign.rule.failure_class
-    if sign.of_old_kernel and failure_class is not FailureClass.POWERED_OFF:
-        if sign.rule.kernel:
-            failure_class = FailureClass.OUTGOING_KERNEL_CRASH
+    if sign.of_old_kernel and sign.rule.kernel:
+        failure_class = FailureClass.OUTGOING_KERNEL_CRASH
     elif failure_class is FailureClass.KERNEL_PANIC and sign.stage in {Stage.HANDOFF, Stage.KERNEL}:
         failure_class = FailureClass.EARLY_PANIC
     unpacked = [found for found in case.progress.console.symptoms if found.rule.name == "initramfs-unpack"]

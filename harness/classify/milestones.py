@@ -82,6 +82,8 @@ class Progress:
         self._boot_id_before = boot_id_before
         self._trigger_id: int | None = None
         self._identity_id: int | None = None
+        #: the last question for a sign of life
+        self._ping_id: int | None = None
 
     @property
     def last(self) -> Milestone | None:
@@ -133,6 +135,8 @@ class Progress:
                 self.reach(Milestone.TRIGGER, t)
             case CommandSent(t, number, "device-after"):
                 self._identity_id = number
+            case CommandSent(t, number, "ping"):
+                self._ping_id = number
             case ProcessExit():
                 self.exit = event
             case _:
@@ -192,6 +196,9 @@ class Progress:
         # 128 and more: killed by a signal, as happens in the shutdown that it has started.
         if body.get("id") == self._trigger_id and isinstance(status, int) and 0 < status < 128:
             self.refused = f"systemctl reboot ended with status {status}"
+        if self._ping_id is not None and body.get("id") == self._ping_id:
+            # It was asked after the text that seemed to end the boot.
+            self.console.answers()
         if self._identity_id is not None and body.get("id") == self._identity_id:
             self.identity = read_identity(t, body.get("output"))
 

@@ -21,6 +21,7 @@ _EXPLAINS = {
     FailureClass.HUNG_TASK,
     FailureClass.INITRAMFS_UNPACK,
     FailureClass.FSCK_FAILED,
+    FailureClass.POWERED_OFF,
 }
 #: signs that count in a boot that came up, if no cold boot of the cell shows them
 _COUNTS_IF_NEW = {
@@ -38,6 +39,7 @@ _WORST_FIRST = (
     FailureClass.RCU_STALL,
     FailureClass.INITRAMFS_UNPACK,
     FailureClass.FSCK_FAILED,
+    FailureClass.POWERED_OFF,
     FailureClass.HUNG_TASK,
     FailureClass.KERNEL_WARNING,
 )
@@ -77,6 +79,8 @@ def _silent(case: Case) -> Verdict | None:
 def _stuck_in_shutdown(case: Case, stage: Stage, waited: str, worst: Sign | None) -> Verdict:
     if worst is not None and worst.rule.failure_class is FailureClass.KERNEL_OOPS:
         return case.fail_by(worst, FailureClass.OUTGOING_KERNEL_CRASH, confidence=Confidence.MEDIUM)
+    if worst is not None and worst.rule.failure_class is FailureClass.POWERED_OFF:
+        return case.fail_by(worst)
     holder = case.progress.console.holder
     held = f"; held by {holder}" if holder else ""
     if stage is Stage.DEVICE_SHUTDOWN:

@@ -201,12 +201,6 @@ ENDINGS: tuple[TextRule, ...] = (
         stages=_BOOTING,
         refuted_by=COMES_UP,
     ),
-    TextRule(
-        "halted",
-        FailureClass.POWERED_OFF,
-        re.compile(r"reboot: (?:System halted|Power down)"),
-        "the machine was switched off or halted instead of rebooted: {line}",
-    ),
 )
 
 #: Text that a boot can survive. In one that comes up, an oops or a warning counts if no cold boot of this cell shows
@@ -268,6 +262,12 @@ SYMPTOMS: tuple[TextRule, ...] = (
         ),
         "the check of a file system failed: {line}",
         kernel=False,
+    ),
+    TextRule(
+        "halted",
+        FailureClass.POWERED_OFF,
+        re.compile(r"reboot: (?:System halted|Power down)"),
+        "the machine was switched off or halted instead of rebooted: {line}",
     ),
 )
 
