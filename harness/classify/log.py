@@ -18,7 +18,7 @@ from harness.classify.lines import Line, LineAssembler
 from harness.classify.machine_questions import MACHINE_QUESTIONS
 from harness.classify.milestones import Progress
 from harness.classify.questions import TEXT_QUESTIONS, new_symptom, wrong_path
-from harness.classify.rules import COMES_UP, KERNEL_MESSAGE, MILESTONES
+from harness.classify.rules import COMES_UP, KERNEL_MESSAGE, MILESTONES, RUNS
 from harness.model import (
     BootPath,
     Confidence,
@@ -248,13 +248,26 @@ def _is_reset(line: Line, reboot: _LogReboot, ahead: Iterable[Line], latest: flo
     between = progress.resets and Milestone.KERNEL not in progress.at
     if any(pattern.search(line.text) for pattern in _FIRMWARE):
         speaking = progress.resets and progress.last in {Milestone.FIRMWARE, Milestone.LOADER, Milestone.HANDOFF}
-        return bool(progress.at) and not between and not speaking and not reboot.came_up
+        possible = bool(progress.at) and not between and not speaking and not reboot.came_up
+        return possible and _a_boot_follows(ahead, latest)
     if not _BANNER.search(line.text):
         return False
     if not reboot.under_way:
         # A kernel that starts after a shutdown without a jump and without a word of any firmware.
         return Milestone.TRIGGER in progress.at and progress.jumped_at is None and not progress.resets
     return _starts_a_boot(ahead, latest)
+
+
+def _a_boot_follows(ahead: Iterable[Line], latest: float) -> bool:
+    """Whether after the words of a firmware a kernel starts, or at least the old one does not go on."""
+    lines = iter(ahead)
+    for line in lines:
+        if _BANNER.search(line.text):
+            return _starts_a_boot(lines, latest)
+        found = KERNEL_MESSAGE.search(line.text)
+        if RUNS.search(line.text) or (found is not None and float(found["time"]) >= latest):
+            return False
+    return True
 
 
 def _starts_a_boot(ahead: Iterable[Line], latest: float) -> bool:

@@ -74,7 +74,7 @@ LEFT_USERSPACE = re.compile(
 )
 
 #: what a system prints that runs: no kernel that has panicked lets anybody print it
-_RUNS = re.compile(r"^\[  OK  \] |\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? systemd(?:-[a-z]+)?\[\d+\]: |^\S+ login: ")
+RUNS = re.compile(r"^\[  OK  \] |\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? systemd(?:-[a-z]+)?\[\d+\]: |^\S+ login: ")
 _USERSPACE_STARTS = re.compile(r"systemd\[1\]: systemd \d\S* running in system mode|^\S+ login: ")
 COMES_UP = re.compile(r"Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: |Startup finished in ")
 
@@ -91,7 +91,7 @@ def _panic(name: str, failure_class: FailureClass, said: str, meaning: str) -> T
         failure_class,
         re.compile(r"Kernel panic - not syncing: " + said),
         meaning + ": {line}",
-        refuted_by=_RUNS,
+        refuted_by=RUNS,
     )
 
 
