@@ -101,3 +101,18 @@ def test_a_log_that_cannot_be_read_is_said_and_the_others_are_judged(tmp_path):
     assert "good.log: pass" in result.output
     assert f"{missing}: No such file" in result.stderr
     assert f"{damaged}: damaged" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["", "2026-01-02T03:04:05.678Z ", "[2026-01-02 03:04:05] ", "[Fri Jan  2 03:04:05 2026] ", "<4>"],
+    ids=["none", "iso", "brackets", "ctime", "level"],
+)
+def test_what_a_collector_puts_before_each_line_does_not_matter(before):
+    lines = [
+        "[    0.000000] Linux version 6.1",
+        "[    5.000000] Run /init as init process",
+        "ALERT!  LABEL=x does not exist.  Dropping to a shell!",
+    ]
+    judged = judge_log(["".join(f"{before}{line}\r\n" for line in lines).encode()]).verdict
+    assert (judged.failure_class, judged.span.line) == (FailureClass.ROOT_NOT_FOUND, 3)

@@ -49,6 +49,11 @@ _FIRMWARE = tuple(
 )
 #: what only a boot prints between a kernel's messages
 _BOOT_TEXT = re.compile(r"^(?:Begin: |\[  OK  \] |\[FAILED\] |ALERT! |Gave up waiting|.{0,40} login: |Welcome to )")
+#: what collectors of serial consoles put before each line: a date and time, in brackets or not, or syslog's level
+_COLLECTED = re.compile(
+    r"^(?:\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d|UTC))?\]?:? ?"
+    r"|\[?[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: [A-Z]{3,4})? \d{4}\]?:? ?|<\d{1,3}>)"
+)
 _PANIC = re.compile(r"Kernel panic - not syncing|---\[ end Kernel panic")
 _FAILED_UNIT = re.compile(r"^\[FAILED\] Failed to (?:start|mount) (?P<unit>.+?)\.?$")
 
@@ -210,8 +215,14 @@ def _expectation(path: BootPath) -> Expectation:
 def _lines(pieces: Iterable[bytes]) -> Iterator[Line]:
     assembler = LineAssembler()
     for piece in pieces:
-        yield from assembler.feed(piece.decode("latin-1"))
-    yield from assembler.finish()
+        yield from map(_uncollected, assembler.feed(piece.decode("latin-1")))
+    yield from map(_uncollected, assembler.finish())
+
+
+def _uncollected(line: Line) -> Line:
+    """The line as the console had it; its place stays the file's."""
+    found = _COLLECTED.match(line.text)
+    return structs.replace(line, text=line.text[found.end() :]) if found else line
 
 
 def _reboots(pieces: Iterable[bytes]) -> Iterator[_LogReboot]:
