@@ -194,7 +194,7 @@ class Watcher:
                 self._last_sign = self._now()
                 handle(data)
                 if name != ECHO:
-                    await self.events.room()
+                    await self.events.room(name)
 
     async def _sample(self, process: QemuProcess, vcpu_threads: list[int]) -> None:
         sampler = HeartbeatSampler(self._clock, self._qmp.execute, lambda: self._last_sign, self._put)
