@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,24 +12,25 @@ from harness.classify.classifier import Judgement, classify
 from harness.classify.console import Sign
 from harness.classify.milestones import IDENTIFY, Progress
 from harness.clock import Deadline
+from harness.deadlines import Deadlines, GivenUp, Vigil
 from harness.devices.base import DeviceSet, parse_findings
 from harness.errors import GuestGone, MachineError
 from harness.model import (
     BootPath,
     Cell,
-    ConsoleData,
     DeviceFinding,
     EndReason,
     Event,
     Evidence,
     Expectation,
-    Milestone,
     ProcessExit,
     QmpEvent,
 )
+from harness.model.sizes import console_text
 from harness.qemu.machine import Machine
 from harness.qemu.process import ThreadTime
 from harness.reboot.base import Method
+from harness.recording import Recording
 
 #: after text that decides a cycle, how long to go on reading what belongs to it (a panic's trace)
 LINGER_S = 0.5
@@ -40,69 +40,14 @@ LINGERS = {EndReason.FATAL: LINGER_S, EndReason.READY: TRAILING_S}
 DEVICE_CHECK_TIMEOUT_S = 180.0
 
 
-class Stage(Struct, frozen=True):
-    """A stretch of a reboot with a time limit of its own, in seconds."""
-
-    name: str
-    #: before anything is known of this cell; long enough for emulation on a busy host
-    first_s: float
-    #: never less than this, however fast the cell has been; above systemd's own 90 s for a job
-    floor_s: float
-
-
-_SHUTDOWN = Stage("shutdown", 300.0, 120.0)
-_HANDOFF = Stage("hand-off", 120.0, 30.0)
-_KERNEL = Stage("kernel", 180.0, 60.0)
-_INITRD = Stage("initrd", 240.0, 120.0)
-_USERSPACE = Stage("userspace", 420.0, 150.0)
-
-#: the stage that follows each milestone
-STAGES: dict[Milestone | None, Stage] = {
-    None: _HANDOFF,
-    Milestone.TRIGGER: _SHUTDOWN,
-    Milestone.SHUTDOWN_DONE: _SHUTDOWN,
-    Milestone.HANDOFF: _HANDOFF,
-    Milestone.FIRMWARE: _HANDOFF,
-    Milestone.LOADER: _HANDOFF,
-    Milestone.KERNEL: _KERNEL,
-    Milestone.INIT: _INITRD,
-    Milestone.SYSTEMD: _USERSPACE,
-}
-#: a stage may take this many times the longest that this cell ever took for it
-PATIENCE = 5.0
-
-
-class Deadlines:
-    """How long each stage may take, learnt from what the cell has been doing."""
-
-    def __init__(self) -> None:
-        self._longest: dict[str, float] = {}
-
-    def limit(self, milestone: Milestone | None) -> float:
-        """Seconds that may pass after `milestone` before the next one."""
-        stage = STAGES[milestone]
-        longest = self._longest.get(stage.name)
-        if longest is None:
-            return stage.first_s
-        return max(stage.floor_s, PATIENCE * longest)
-
-    def learn(self, milestones: dict[Milestone, float]) -> None:
-        """Take the milestones of a boot that came up (seconds, in any origin) into account."""
-        passed = sorted(milestones.items(), key=lambda item: item[1])
-        for (milestone, start), (_, end) in itertools.pairwise(passed):
-            if milestone in STAGES:
-                stage = STAGES[milestone].name
-                self._longest[stage] = max(self._longest.get(stage, 0.0), end - start)
-
-
 class Watched(Struct, frozen=True):
     """What watching a boot gave."""
 
     events: tuple[Event, ...]
     ended_by: EndReason
     progress: Progress
-    #: the limit that ended it, if a deadline did
-    limit_s: float | None
+    #: the silence that ended it, if a deadline did
+    given_up: GivenUp | None
 
 
 def watch(
@@ -111,31 +56,42 @@ def watch(
     deadlines: Deadlines,
     ends: Sequence[ProcessExit] = (),
     at_reset: Callable[[], None] | None = None,
+    *,
+    path: BootPath = BootPath.FIRMWARE,
 ) -> Watched:
-    """Read events until the guest is ready, text or an exit decides, or a stage takes too long.
+    """Read events until the guest is ready, text or an exit decides, or a silence has lasted too long.
 
     `ends`: an end of QEMU that somebody else has already taken from the machine. `at_reset` is called while a machine
-    that holds its resets stands before one; then the reset goes on.
+    that holds its resets stands before one; then the reset goes on. `path`: the way that the boot is to take, by whose
+    times its silence is judged.
     """
     watching = _Watching(machine, progress, at_reset)
     for end in ends:
         watching.take(end)
         return watching.ended(EndReason.EXIT)
-    started = machine.clock.monotonic()
+    vigil = Vigil(deadlines.limit(None, path), progress.pulse, machine.clock.monotonic())
     while True:
-        limit = deadlines.limit(progress.last)
-        since = progress.last_at if progress.last_at is not None else started
-        event = machine.next_event(Deadline(machine.clock, since + limit))
+        event = machine.next_event(Deadline(machine.clock, vigil.wake_at(machine.clock.monotonic())))
         watching.take(event)
         reason = _end_of(progress)
         if reason in LINGERS:
             watching.linger(LINGERS[reason])
             reason = _end_of(progress)
-        # A guest that floods its channels keeps the queue full: the time of what is read counts, too.
-        if reason is None and (event is None or event.t > since + limit):
-            return watching.ended(EndReason.DEADLINE, limit)
         if reason is not None:
             return watching.ended(reason)
+        vigil = _vigil(vigil, progress, deadlines, path)
+        # A guest that floods its channels keeps the queue full: the time of what is read counts, too.
+        given_up = vigil.given_up(machine.clock.monotonic() if event is None else event.t)
+        if given_up is not None:
+            return watching.ended(EndReason.DEADLINE, given_up)
+
+
+def _vigil(vigil: Vigil, progress: Progress, deadlines: Deadlines, path: BootPath) -> Vigil:
+    """The wait for the next milestone: the one under way, or a new one if something was passed."""
+    # A machine that was reset goes through firmware, whatever it was to do.
+    limit = deadlines.limit(progress.last, BootPath.FIRMWARE if progress.resets else path)
+    start = progress.last_at if progress.last_at is not None else vigil.start
+    return vigil if (vigil.limit, vigil.start) == (limit, start) else Vigil(limit, progress.pulse, start)
 
 
 class _Watching:
@@ -143,15 +99,16 @@ class _Watching:
 
     def __init__(self, machine: Machine, progress: Progress, at_reset: Callable[[], None] | None) -> None:
         self._machine, self._progress, self._at_reset = machine, progress, at_reset
-        self._events: list[Event] = []
+        self._recording = Recording()
         self._pinged_for: Sign | None = None
 
     def take(self, event: Event | None) -> None:
         """Note an event and read what it says; a reset that is held goes on."""
         if event is None:
             return
-        self._events.append(event)
+        before = self._progress.marks()
         self._progress.feed(event)
+        self._recording.add(event, pin=self._progress.marks() != before)
         if is_held_reset(event):
             if self._at_reset is not None:
                 self._at_reset()
@@ -168,9 +125,9 @@ class _Watching:
             if late.t > rest.at:
                 return
 
-    def ended(self, reason: EndReason, limit_s: float | None = None) -> Watched:
+    def ended(self, reason: EndReason, given_up: GivenUp | None = None) -> Watched:
         """What watching gave."""
-        return Watched(tuple(self._events), reason, self._progress, limit_s)
+        return Watched(self._recording.events(), reason, self._progress, given_up)
 
 
 def is_held_reset(event: Event | None) -> bool:
@@ -248,7 +205,7 @@ def run_cycle(
         _prepare(machine, method, device_set, nonce)
     except GuestGone:
         # QEMU died under the cycle's hands: a failure like any other time it dies.
-        watched = watch(machine, Progress(before.boot_id), deadlines, _ends(preparation))
+        watched = watch(machine, Progress(before.boot_id), deadlines, _ends(preparation), path=method.path)
         return _judge(expectation, watched, preparation, usual)
     preparation += drain(machine)
     ends = _ends(preparation)
@@ -258,7 +215,7 @@ def run_cycle(
         if method.path is BootPath.KEXEC:
             machine.hold_resets()
         machine.send(method.trigger, purpose="trigger")
-    watched = watch(machine, Progress(before.boot_id), deadlines, ends, at_reset)
+    watched = watch(machine, Progress(before.boot_id), deadlines, ends, at_reset, path=method.path)
     machine.let_resets_go()
     used = _used(start, machine.vcpu_time())
     findings: tuple[DeviceFinding, ...] = ()
@@ -277,12 +234,13 @@ def _judge(
     findings: tuple[DeviceFinding, ...] = (),
     used: ThreadTime | None = None,
 ) -> CycleResult:
-    before = "".join(event.text for event in preparation if isinstance(event, ConsoleData))
+    before = "".join(map(console_text, preparation))
     evidence = Evidence(
         expectation=expectation,
         events=watched.events,
         ended_by=watched.ended_by,
-        deadline_s=watched.limit_s,
+        deadline_s=watched.given_up.after_s if watched.given_up else None,
+        deadline_note=watched.given_up.note if watched.given_up else "",
         findings=findings,
         console_offset=len(before),
         console_newlines=before.count("\n"),

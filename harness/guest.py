@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from harness.campaign.plan import nonce_of
 from harness.classify.milestones import Progress
 from harness.clock import Deadline
-from harness.cycle import CycleResult, Deadlines, Running, drain, run_cycle, watch
+from harness.cycle import CycleResult, Running, drain, run_cycle, watch
+from harness.deadlines import Deadlines
 from harness.devices.base import DeviceSet
 from harness.errors import MachineError
-from harness.model import Cell, CommandReply, ConsoleData, Event, ProcessExit, Verdict
+from harness.model import BootPath, Cell, CommandReply, ConsoleData, Event, ProcessExit, Verdict
 from harness.qemu.machine import Machine
 from harness.reboot.base import Method
 from harness.registry import lookup
@@ -52,6 +53,7 @@ class Guest:
         if watched.progress.ready is None:
             last = watched.progress.last
             raise MachineError(f"the guest did not come up; the last milestone was {last.value if last else 'none'}")
+        self._deadlines.learn(watched.progress.at, BootPath.FIRMWARE)
         self._running = Running.from_report(watched.progress.ready)
 
     def run(self, script: str, timeout: float = 120.0) -> CommandReply:
@@ -118,6 +120,8 @@ class Guest:
         self.cycles.append(cycle)
         self.events += cycle.events
         self._running = cycle.running
+        if cycle.running is not None:
+            self._deadlines.learn(cycle.judgement.milestones, cycle.judgement.verdict.path)
         return cycle.judgement.verdict
 
     def end(self, script: str, *, last_words: str, timeout: float = 300.0) -> str:

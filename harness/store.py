@@ -25,7 +25,8 @@ import msgspec
 
 from harness.clock import Clock
 from harness.errors import StoreError
-from harness.model import ConsoleData, CycleEnd, CycleRecord, CycleStart, Event, RunInfo
+from harness.model import CycleEnd, CycleRecord, CycleStart, Event, RunInfo
+from harness.model.sizes import console_text
 
 LATEST = "latest"
 RUN_FILE = "run.json"
@@ -115,8 +116,8 @@ def write_console(path: Path, events: Iterable[Event]) -> None:
 
 
 def console_bytes(events: Iterable[Event]) -> bytes:
-    """What the console printed, byte for byte."""
-    return "".join(event.text for event in events if isinstance(event, ConsoleData)).encode("latin-1")
+    """What the console printed, byte for byte; a line of the harness's own stands for what was not kept of a flood."""
+    return "".join(map(console_text, events)).encode("latin-1")
 
 
 def create_run(results: Path, run_id: str) -> Path:

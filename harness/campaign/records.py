@@ -92,6 +92,8 @@ class Recorder(Struct, frozen=True):
             how = progress.ending.rule.reason.format(line=progress.ending.line.text)
         else:
             how = f"no ready report; the last milestone was {progress.last.value if progress.last else 'none'}"
+            if watched.given_up is not None:
+                how += f" {watched.given_up.after_s:.0f} s before; {watched.given_up.note}"
         reason = f"the set-up boot did not come up: {how}"
         return self._invalid(start, rule=SETUP, reason=reason, console=console, last_milestone=progress.last)
 

@@ -6,16 +6,18 @@ away and the next one starts from the untouched image; the failure stays in the 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 from harness.campaign.plan import Slot, nonce_of, plan
 from harness.campaign.records import Identity, Recorder, describe
 from harness.campaign.usual import UsualOfCell
 from harness.classify.milestones import Progress
-from harness.cycle import CycleResult, Deadlines, Running, Watched, drain, run_cycle, watch
+from harness.cycle import CycleResult, Running, Watched, drain, run_cycle, watch
+from harness.deadlines import Deadlines
 from harness.devices.base import DeviceSet
 from harness.errors import MachineError
-from harness.model import SETUP, Cell, CycleEnd, Outcome
+from harness.model import SETUP, BootPath, Cell, CycleEnd, EndReason, Outcome
 from harness.qemu.machine import Machine
 from harness.reboot.base import Method
 from harness.store import CellStore
@@ -101,6 +103,8 @@ class CellCampaign:
         self._usual.learn(slot.method.name, result)
         console = self._store.keep_events(name, result.events)
         end = self._record.judged(start, result, depth_before=self._chain_depth, console=console)
+        if result.evidence.ended_by is EndReason.DEADLINE:
+            self._say_deadlines("by which this cycle was given up")
         self._close_cycle(name, end, machine)
         self._go_on_with(result, end)
 
@@ -118,7 +122,12 @@ class CellCampaign:
             return
         self._running = result.running
         self._chain_depth = end.chain_depth or 0
-        self._deadlines.learn(end.milestones)
+        self._deadlines.learn(end.milestones, end.path)
+        if end.block == 0 and end.order == len(self._methods) - 1:
+            self._say_deadlines("learnt so far")
+
+    def _say_deadlines(self, what: str) -> None:
+        self._say(f"{self._cell.cell_id}: deadlines {what}:\n{textwrap.indent(self._deadlines.table().rstrip(), '  ')}")
 
     # ---- machines -----------------------------------------------------------------------------------------
 
@@ -131,7 +140,7 @@ class CellCampaign:
             machine = self._machine = self._make_machine()
             watched = self._boot(machine, slot)
             if watched.progress.ready is not None and watched.progress.exit is None:
-                self._deadlines.learn(watched.progress.at)
+                self._deadlines.learn(watched.progress.at, BootPath.FIRMWARE)
                 self._usual.learn_signatures([sign.signature for sign in watched.progress.console.symptoms])
                 self._running = Running.from_report(watched.progress.ready)
                 self._chain_depth = 0

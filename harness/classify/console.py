@@ -105,6 +105,21 @@ class ConsoleReader:
         messages = [line.text[found.end() :] for found in KERNEL_MESSAGE.finditer(line.text)]
         return next((rule for rule in ENDINGS if self._matches(rule, line.text, messages)), None)
 
+    def marks(self) -> tuple[object, ...]:
+        """All that was found to mean something so far, as `Progress.marks`."""
+        return (
+            self.ending,
+            len(self.symptoms),
+            self.symptoms[-1:],
+            self.holder,
+            self.left_userspace,
+            self.restart_announced,
+            self.restarted,
+            self.jumped_at,
+            self.kexec_load_said,
+            self._sealed,
+        )
+
     def new_boot(self) -> None:
         """The machine was reset, or the loaded kernel runs: what comes now is another system's."""
         self._sealed = self._sealed or self.ending is not None

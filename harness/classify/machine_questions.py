@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from harness.classify.case import Case, Question
-from harness.model import Confidence, FailureClass, Milestone, ProcessExit, QmpEvent, Span, Stage, Verdict
+from harness.classify.pulse import INTERNAL_ERROR, GuestState
+from harness.model import Confidence, EndReason, FailureClass, Milestone, ProcessExit, QmpEvent, Span, Stage, Verdict
 
 QMP = Span("qmp")
 #: what QEMU prints when the kernel's virtual machine monitor gives up (accel/kvm/kvm-all.c)
@@ -48,10 +49,22 @@ def how_it_ended(ended: ProcessExit) -> str:
 
 def _internal_error(case: Case) -> Verdict | None:
     stopped = [event for event in case.evidence.events if isinstance(event, QmpEvent) and event.name == "STOP"]
-    if not stopped or stopped[-1].data.get("status") != "internal-error":
+    pulse = case.progress.pulse
+    heard = pulse.state is GuestState.STOPPED and pulse.runstate == INTERNAL_ERROR
+    if not heard and (not stopped or stopped[-1].data.get("status") != INTERNAL_ERROR):
         return None
     reason = "KVM could not run the guest any further"
     return case.fail(FailureClass.KVM_INTERNAL_ERROR, "kvm-internal-error", reason, span=QMP)
+
+
+def _qemu_hung(case: Case) -> Verdict | None:
+    """QEMU lives, and does not answer its control socket any more."""
+    pulse = case.progress.pulse
+    if case.evidence.ended_by is not EndReason.DEADLINE or pulse.state is not GuestState.QEMU_HUNG:
+        return None
+    seconds = case.evidence.events[-1].t - pulse.since
+    reason = f"QEMU lives, and has not answered for {seconds:.0f} s"
+    return case.fail(FailureClass.QEMU_HANG, "qemu-silent", reason, pulse.describe(), span=QMP)
 
 
 def _ending_before_reset(case: Case) -> Verdict | None:
@@ -121,6 +134,7 @@ MACHINE_QUESTIONS: tuple[Question, ...] = (
     _powered_off,
     _qemu_ended,
     _internal_error,
+    _qemu_hung,
     _ending_before_reset,
     _resets,
 )

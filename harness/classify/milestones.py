@@ -11,18 +11,21 @@ from msgspec import Struct
 
 from harness.classify.console import ConsoleReader, Sign
 from harness.classify.lines import Line
+from harness.classify.pulse import Pulse
 from harness.model import (
     AgentMessage,
     CommandSent,
     ConsoleData,
     Event,
     FirmwareData,
+    Gap,
     Milestone,
     Phases,
     ProcessExit,
     QmpEvent,
     Stage,
 )
+from harness.model.sizes import console_text
 
 #: resets closer together than this are one: firmware resets the machine up to five times within 40 ms
 RESET_BURST_S = 1.0
@@ -79,6 +82,8 @@ class Progress:
         #: how the guest answered the request to reboot, if it refused
         self.refused: str | None = None
         self.console = ConsoleReader(self, host_clock=host_clock, offset=offset, newlines=newlines)
+        #: what the machine is doing while it is silent
+        self.pulse = Pulse()
         self._boot_id_before = boot_id_before
         self._trigger_id: int | None = None
         self._identity_id: int | None = None
@@ -121,9 +126,11 @@ class Progress:
 
     def feed(self, event: Event) -> None:
         """Take one more event into account."""
+        self.pulse.feed(event)
         match event:
-            case ConsoleData(t, text):
-                self.console.feed(t, text)
+            case ConsoleData(t) | Gap(t, "console"):
+                # The place of a gap is read as the log has it, so that lines after it stand where the log has them.
+                self.console.feed(t, console_text(event))
             case FirmwareData(t):
                 self._firmware(t)
             case QmpEvent(t, name):
@@ -150,6 +157,20 @@ class Progress:
             t = event.t
         self.console.finish(t)
         return self
+
+    def marks(self) -> tuple[object, ...]:
+        """All that was found to mean something so far: an event that changes it must be kept."""
+        return (
+            tuple(self.at.values()),
+            len(self.resets),
+            self.firmware_spoke,
+            self.watchdog,
+            self.powered_off,
+            self.ready is not None,
+            self.identity,
+            self.refused,
+            self.console.marks(),
+        )
 
     def reach(self, milestone: Milestone, t: float) -> None:
         """Note that a milestone was passed, if it is the first time."""

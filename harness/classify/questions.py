@@ -61,28 +61,29 @@ def _silent(case: Case) -> Verdict | None:
     if case.progress.ready is not None:
         return None
     waited = f" within {case.evidence.deadline_s:.0f} s" if case.evidence.deadline_s is not None else ""
+    note = f"; {case.evidence.deadline_note}" if case.evidence.deadline_note else ""
     stage = case.progress.stage
     worst = _worst([sign for sign in case.progress.console.symptoms if sign.rule.failure_class in _EXPLAINS])
     if stage is Stage.SHUTDOWN or stage is Stage.DEVICE_SHUTDOWN:
-        return _stuck_in_shutdown(case, stage, waited, worst)
+        return _stuck_in_shutdown(case, stage, waited, note, worst)
     if worst is not None and not worst.of_old_kernel:
         return case.fail_by(worst, confidence=Confidence.MEDIUM)
     last = case.progress.last
     if stage is Stage.HANDOFF:
-        reason = f"no line of the new kernel{waited} after {last.value if last else 'power-on'}"
+        reason = f"no line of the new kernel{waited} after {last.value if last else 'power-on'}{note}"
         return case.fail(FailureClass.HANG_BEFORE_KERNEL, "no-kernel-line", reason, confidence=Confidence.MEDIUM)
     name = last.value if last else "nothing"
-    reason = f"no ready report{waited}; the last milestone was {name}"
+    reason = f"no ready report{waited}; the last milestone was {name}{note}"
     return case.fail(FailureClass.NO_READY, "no-ready", reason, confidence=Confidence.MEDIUM)
 
 
-def _stuck_in_shutdown(case: Case, stage: Stage, waited: str, worst: Sign | None) -> Verdict:
+def _stuck_in_shutdown(case: Case, stage: Stage, waited: str, note: str, worst: Sign | None) -> Verdict:
     if worst is not None and worst.rule.failure_class is FailureClass.KERNEL_OOPS:
         return case.fail_by(worst, FailureClass.OUTGOING_KERNEL_CRASH, confidence=Confidence.MEDIUM)
     if worst is not None and worst.rule.failure_class is FailureClass.POWERED_OFF:
         return case.fail_by(worst)
     holder = case.progress.console.holder
-    held = f"; held by {holder}" if holder else ""
+    held = (f"; held by {holder}" if holder else "") + note
     if stage is Stage.DEVICE_SHUTDOWN:
         reason = f"the old kernel did not let go of its devices{waited}{held}"
         return case.fail(

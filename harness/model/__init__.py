@@ -14,8 +14,11 @@ from harness.model.events import (
     EndReason,
     Event,
     FirmwareData,
+    Gap,
+    Heartbeat,
     ProcessExit,
     QmpEvent,
+    Vcpu,
 )
 from harness.model.evidence import Evidence, Expectation
 from harness.model.records import SETUP, CycleEnd, CycleRecord, CycleStart, RunInfo, Setting
@@ -56,6 +59,8 @@ __all__ = [
     "FailureClass",
     "Firmware",
     "FirmwareData",
+    "Gap",
+    "Heartbeat",
     "Loader",
     "Milestone",
     "Option",
@@ -68,5 +73,6 @@ __all__ = [
     "Setting",
     "Span",
     "Stage",
+    "Vcpu",
     "Verdict",
 ]

@@ -54,7 +54,47 @@ class CommandSent(Struct, frozen=True, tag="command", tag_field="channel"):
     script: str
 
 
-Event = ConsoleData | FirmwareData | AgentMessage | QmpEvent | ProcessExit | CommandSent
+class Vcpu(Struct, frozen=True):
+    """What was seen of one virtual CPU; None is unknown."""
+
+    #: seconds since power-on that its thread ran, and that it could have run but waited for a host CPU
+    on_cpu_s: float | None = None
+    waiting_s: float | None = None
+    #: its instruction pointer, in hexadecimal as System.map has addresses
+    ip: str | None = None
+    #: whether it waits for an interrupt
+    halted: bool | None = None
+    #: whether it would take one
+    interrupts: bool | None = None
+
+
+class Heartbeat(Struct, frozen=True, tag="heartbeat", tag_field="channel"):
+    """What the machine was doing at a moment of silence, seen from outside."""
+
+    t: float
+    #: seconds since the last byte on any channel of the guest
+    silent_s: float
+    #: QEMU's run state; None if QEMU has not answered the question
+    runstate: str | None = None
+    #: if it has not: seconds since it was asked
+    unanswered_s: float = 0.0
+    #: reads, writes and flushes of all disks since power-on
+    disk_operations: int | None = None
+    vcpus: tuple[Vcpu, ...] = ()
+
+
+class Gap(Struct, frozen=True, tag="gap", tag_field="channel"):
+    """What stood here was read when it came, and not kept: the guest said too much."""
+
+    t: float
+    #: the channel whose data is missing: `console`, `firmware`, `agent` or `qmp`
+    of: str
+    #: bytes that are missing, and how many of them are newlines; events for `agent` and `qmp`
+    size: int
+    newlines: int = 0
+
+
+Event = ConsoleData | FirmwareData | AgentMessage | QmpEvent | ProcessExit | CommandSent | Heartbeat | Gap
 
 
 class CommandReply(Struct, frozen=True):

@@ -30,8 +30,10 @@ class Evidence(Struct, frozen=True, kw_only=True):
     expectation: Expectation
     events: tuple[Event, ...]
     ended_by: EndReason
-    #: seconds that the last phase was given before it was given up; None if no deadline decided
+    #: seconds after the last milestone at which the silence was given up; None if no deadline decided
     deadline_s: float | None = None
+    #: why it was, for people: what the machine was doing, and how long this cell takes otherwise
+    deadline_note: str = ""
     findings: tuple[DeviceFinding, ...] = ()
     #: bytes and newlines of the cycle's console log that stand before these events
     console_offset: int = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -93,12 +92,10 @@ class QemuMachine:
         cpus = self._watcher.execute("query-cpus-fast")
         self._vcpu_threads = [int(cpu["thread-id"]) for cpu in cpus]
         self._watcher.execute("cont")
+        self._watcher.sample(self._process, self._vcpu_threads)
 
     def next_event(self, deadline: Deadline) -> Event | None:
-        try:
-            return self._watcher.events.get(timeout=deadline.remaining())
-        except queue.Empty:
-            return None
+        return self._watcher.events.get(deadline)
 
     def run(self, script: str, *, purpose: str = "script", timeout: float = SCRIPT_TIMEOUT_S) -> CommandReply:
         return self._watcher.run(script, purpose, timeout)
@@ -131,6 +128,11 @@ class QemuMachine:
     def pid(self) -> int | None:
         """Process id of QEMU; None before power-on."""
         return self._process.pid if self._process else None
+
+    @property
+    def held_up_s(self) -> float:
+        """Seconds for which the guest had to wait because its output came faster than the harness reads."""
+        return self._watcher.events.held_up_s
 
     def vcpu_time(self) -> ThreadTime | None:
         return self._process.thread_time(self._vcpu_threads) if self._process else None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
 import socket
 import threading
 from collections.abc import Callable, Coroutine
@@ -30,8 +29,10 @@ from harness.model import (
     QmpEvent,
 )
 from harness.qemu.agent import AgentDecoder, encode_command, parse_reply
-from harness.qemu.argv import SOCKETS
+from harness.qemu.argv import ECHO, SOCKETS
+from harness.qemu.backlog import Backlog
 from harness.qemu.console import ConsoleTap
+from harness.qemu.heartbeat import HeartbeatSampler
 from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import Qmp
 
@@ -49,11 +50,11 @@ class Watcher:
     """Owns the event loop's thread and the sockets. Methods are called from the harness's own thread."""
 
     def __init__(self, clock: Clock, folder: Path) -> None:
-        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.gone = threading.Event()
         self._clock = clock
         self._folder = folder
         self._loop = asyncio.new_event_loop()
+        self.events = Backlog(self._loop)
         self._thread = threading.Thread(target=self._loop.run_forever, name="watcher", daemon=True)
         self._qmp = Qmp(lambda name, data: self._put(QmpEvent(self._now(), name, data)))
         self._listeners: dict[str, socket.socket] = {}
@@ -64,8 +65,12 @@ class Watcher:
         self._echo = bytearray()
         self._echo_waiting = asyncio.Event()
         self._last_command = 0
+        #: when the guest's last byte arrived, on whatever channel
+        self._last_sign = clock.monotonic()
         self._echoing: asyncio.Task[None] | None = None
         self._ended: asyncio.Task[None] | None = None
+        self._exited = asyncio.Event()
+        self._sampling: asyncio.Task[None] | None = None
 
     # ---- life cycle ---------------------------------------------------------------------------------------
 
@@ -80,6 +85,10 @@ class Watcher:
         Raises MachineError with QEMU's own words if it ends first or does not connect in time.
         """
         self._call(self._connect(process), CONNECT_TIMEOUT_S + 5)
+
+    def sample(self, process: QemuProcess, vcpu_threads: list[int]) -> None:
+        """Have heartbeats from now on; the vCPUs' host threads are `vcpu_threads`."""
+        self._call(self._sample(process, vcpu_threads))
 
     def close(self) -> None:
         """Stop reading and end the thread. The process is the machine's to end, before this."""
@@ -150,10 +159,9 @@ class Watcher:
             self._listeners[name] = listener
 
     async def _connect(self, process: QemuProcess) -> None:
-        exited = asyncio.Event()
-        self._loop.add_reader(process.pidfd, exited.set)
+        self._loop.add_reader(process.pidfd, self._exited.set)
         accepting = asyncio.create_task(self._accept_all())
-        ending = asyncio.create_task(exited.wait())
+        ending = asyncio.create_task(self._exited.wait())
         await asyncio.wait({accepting, ending}, timeout=CONNECT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         if not accepting.done():
             accepting.cancel()
@@ -183,7 +191,14 @@ class Watcher:
     async def _read(self, name: str, handle: Callable[[bytes], None]) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await self._loop.sock_recv(self._sockets[name], READ_BYTES):
+                self._last_sign = self._now()
                 handle(data)
+                if name != ECHO:
+                    await self.events.room(name)
+
+    async def _sample(self, process: QemuProcess, vcpu_threads: list[int]) -> None:
+        sampler = HeartbeatSampler(self._clock, self._qmp.execute, lambda: self._last_sign, self._put)
+        self._sampling = asyncio.create_task(sampler.run(process, vcpu_threads, self._exited))
 
     async def _report_end(self, process: QemuProcess, ending: asyncio.Task[bool]) -> None:
         await ending
@@ -262,7 +277,7 @@ class Watcher:
                 await self._loop.sock_sendall(self._sockets["console"], data)
 
     async def _close(self) -> None:
-        tasks = [task for task in (*self._readers, self._echoing, self._ended) if task is not None]
+        tasks = [task for task in (*self._readers, self._echoing, self._ended, self._sampling) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,48 @@
+"""A reboot that prints 100 MB on its console: what that costs the harness, and whether the guest has to wait for it.
+
+    make bench K=noise BLOCKS=100
+
+BLOCKS is the noise in MB: random bytes, printed by a hook of the old system's shutdown, before the kexec. An emulated
+serial port may take minutes for it.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+
+import pytest
+
+from benchmarks.tables import figures, table
+from harness.model import ConsoleData, Gap
+
+pytestmark = pytest.mark.vm
+
+HOOK = "/usr/lib/systemd/system-shutdown/00-noise"
+
+
+def test_noise(guest, bench):
+    megabytes = bench.repetitions(100)
+    noise = f"#!/bin/sh\nhead -c {megabytes}000000 /dev/urandom >/dev/console\n".encode()
+    guest.put(HOOK, noise, mode=0o755)
+    started, cpu, before = time.monotonic(), time.process_time(), _peak_mib()
+    verdict = guest.reboot("kexec")
+    seconds, cpu = time.monotonic() - started, time.process_time() - cpu
+    [events] = [cycle.evidence.events for cycle in guest.cycles]
+    found = {
+        "noise_mb": megabytes,
+        "verdict": verdict.outcome.value,
+        "reboot_s": seconds,
+        "harness_cpu_s": cpu,
+        "guest_waited_s": guest.machine.held_up_s,
+        "memory_grown_mib": _peak_mib() - before,
+        "kept_mb": sum(len(event.text) for event in events if isinstance(event, ConsoleData)) / 1e6,
+        "dropped_mb": sum(event.size for event in events if isinstance(event, Gap)) / 1e6,
+    }
+    bench.keep(guest, "noise", [found])
+    rows = [[name, value if isinstance(value, str) else figures(value)] for name, value in found.items()]
+    bench.show(f"{megabytes} MB of noise on the console, during a kexec", table(["what", "measured"], rows))
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,85 @@
+"""Stands in for QEMU: connects the channels, answers QMP, and plays what `play.json` beside its sockets says.
+
+Run by tests as a real child process, so that everything from the process to the verdict is the harness's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+REGISTERS = "\nCPU#0\nRIP={ip:016x} RFL={flags:08x} [-------] CPL=0 II=0 A20=1 SMM=0 HLT={halted}\n"
+
+
+class Fake:
+    """The machine's state, and what it was told to play."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.sockets: dict[str, socket.socket] = {}
+        for word in arguments:
+            if word.startswith("socket,id="):
+                name, path = (part.split("=", 1)[1] for part in word.split(",")[1:3])
+                self.sockets[name] = socket.socket(socket.AF_UNIX)
+                self.sockets[name].connect(path)
+                folder = Path(path).parent
+        self.steps = json.loads((folder / "play.json").read_text("utf-8"))
+        self.status, self.halted, self.flags, self.ip = "running", 0, 0x246, 0xFFFFFFFF81000000
+        self.idle = threading.Event()
+
+    def answer(self, command: str) -> object:
+        match command:
+            case "query-cpus-fast":
+                return [{"thread-id": threading.get_native_id()}]
+            case "query-status":
+                return {"status": self.status}
+            case "query-blockstats":
+                return [{"stats": {"rd_operations": 1, "wr_operations": 2, "flush_operations": 3}}]
+            case "human-monitor-command":
+                return REGISTERS.format(ip=self.ip, flags=self.flags, halted=self.halted)
+            case "cont":
+                threading.Thread(target=self.play, daemon=True).start()
+        return {}
+
+    def serve(self) -> None:
+        qmp = self.sockets["qmp"]
+        version = {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}
+        qmp.sendall(json.dumps({"QMP": {"version": version, "capabilities": []}}).encode() + b"\n")
+        said = ""
+        while data := qmp.recv(65536):
+            said += data.decode()
+            # A client need not end its requests with a newline.
+            while said.strip():
+                try:
+                    request, end = json.JSONDecoder().raw_decode(said.lstrip())
+                except ValueError:
+                    break
+                said = said.lstrip()[end:]
+                reply = {"return": self.answer(request["execute"])}
+                reply |= {"id": request["id"]} if "id" in request else {}
+                qmp.sendall(json.dumps(reply).encode() + b"\n")
+
+    def play(self) -> None:
+        for what, value in self.steps:
+            match what:
+                case "wait":
+                    self.idle.wait(value)
+                case "flood":
+                    for _ in range(value):
+                        self.sockets["console"].sendall(b"\x1b[1m#noise 0123456789 lorem ipsum dolor\xff\r\n" * 25000)
+                case "stop":
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                case "status":
+                    self.status = value
+                case "dead":
+                    self.halted, self.flags = 1, 0x2
+                case _:
+                    self.sockets[what].sendall(value.encode("latin-1"))
+
+
+if __name__ == "__main__":
+    Fake(sys.argv[1:]).serve()
