@@ -13,9 +13,13 @@ from harness.classify.rules import (
     ENDINGS,
     HOLDERS,
     KERNEL_MESSAGE,
+    KERNEL_WORDS,
     KEXEC_LOAD,
     LEFT_USERSPACE,
     MILESTONES,
+    PLAIN_ENDINGS,
+    PLAIN_SYMPTOMS,
+    RESTART,
     SYMPTOMS,
     TextRule,
 )
@@ -26,7 +30,6 @@ MAX_SYMPTOMS = 64
 NAMED_WITHIN_LINES = 60
 
 _FIRST_TIME = 0.0
-_RESTART = re.compile(r"reboot: (?:Restarting system|machine restart)")
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
 _PLACE = re.compile(r"\b(?:RIP|pc)\b.*?: ?(?:\d{4}:)?(?P<place>[A-Za-z_][\w.]*)")
 
@@ -103,7 +106,7 @@ class ConsoleReader:
         if line is None:
             return None
         messages = [line.text[found.end() :] for found in KERNEL_MESSAGE.finditer(line.text)]
-        return next((rule for rule in ENDINGS if self._matches(rule, line.text, messages)), None)
+        return _first(ENDINGS, messages, PLAIN_ENDINGS[self._reboot.stage], line.text)
 
     def marks(self) -> tuple[object, ...]:
         """All that was found to mean something so far, as `Progress.marks`."""
@@ -146,20 +149,32 @@ class ConsoleReader:
 
     def read(self, t: float, line: Line) -> None:
         """Take one whole line into account."""
-        messages = list(KERNEL_MESSAGE.finditer(line.text))
-        believed = [line.text[found.end() :] for found in messages if self._believes(found, line.text, t)]
+        messages = [
+            line.text[found.end() :]
+            for found in KERNEL_MESSAGE.finditer(line.text)
+            if self._believes(found, line.text, t)
+        ]
+        words = [message for message in messages if KERNEL_WORDS.match(message)]
         self._take_back(line.text)
+        self._read_milestones(t, line.text, words)
+        for message in words:
+            self._read_message(message)
+        stage = self._reboot.stage
+        if self._unnamed:
+            for message in messages:
+                self._name_the_last(message)
+        if stage in {Stage.SHUTDOWN, Stage.DEVICE_SHUTDOWN}:
+            self._read_holder(line.text)
+        self._read_signs(t, line, words, stage)
+
+    def _read_milestones(self, t: float, text: str, words: list[str]) -> None:
         for rule in MILESTONES:
             if rule.kernel:
-                passed = any(rule.pattern.match(message) for message in believed)
+                passed = any(rule.pattern.match(message) for message in words)
             else:
-                passed = rule.pattern.search(line.text) is not None
+                passed = self._plausible(rule.milestone) and rule.pattern.search(text) is not None
             if passed:
                 self._milestone(rule.milestone, t)
-        for message in believed:
-            self._read_message(message)
-        self._read_holder(line.text)
-        self._read_signs(t, line, believed)
 
     def _believes(self, found: re.Match[str], text: str, t: float) -> bool:
         time = float(found["time"])
@@ -171,19 +186,16 @@ class ConsoleReader:
 
     def _read_message(self, message: str) -> None:
         self.left_userspace = self.left_userspace or bool(LEFT_USERSPACE.match(message))
-        if _RESTART.match(message):
+        if RESTART.match(message):
             self.restart_announced = True
             self.restarted = self.restarted or Milestone.KERNEL not in self._reboot.at
         if said := KEXEC_LOAD.match(message):
             self.kexec_load_said = said["said"]
-        if self._unnamed:
-            self._name_the_last(message)
 
     def _read_holder(self, text: str) -> None:
-        if self._reboot.stage in {Stage.SHUTDOWN, Stage.DEVICE_SHUTDOWN}:
-            for pattern in HOLDERS:
-                if held := pattern.search(text):
-                    self.holder = held["who"].strip()
+        for pattern in HOLDERS:
+            if held := pattern.search(text):
+                self.holder = held["who"].strip()
 
     def _take_back(self, text: str) -> None:
         if self.ending is None or self._sealed:
@@ -194,25 +206,14 @@ class ConsoleReader:
 
     # ---- signs of trouble ---------------------------------------------------------------------------------
 
-    def _read_signs(self, t: float, line: Line, believed: list[str]) -> None:
-        if self.ending is None:
-            for rule in ENDINGS:
-                if self._matches(rule, line.text, believed):
-                    self.ending = self._sign(rule, t, line)
-                    break
-        if len(self.symptoms) < MAX_SYMPTOMS:
-            for rule in SYMPTOMS:
-                if self._matches(rule, line.text, believed):
-                    self.symptoms.append(self._sign(rule, t, line))
-                    self._unnamed = NAMED_WITHIN_LINES
-                    break
-
-    def _matches(self, rule: TextRule, text: str, believed: list[str]) -> bool:
-        if (rule.kernel and not believed) or (rule.stages is not None and self._reboot.stage not in rule.stages):
-            return False
-        if rule.kernel:
-            return any(rule.pattern.match(message) for message in believed)
-        return rule.pattern.search(text) is not None
+    def _read_signs(self, t: float, line: Line, words: list[str], stage: Stage) -> None:
+        if self.ending is None and (rule := _first(ENDINGS, words, PLAIN_ENDINGS[stage], line.text)):
+            self.ending = self._sign(rule, t, line)
+        if len(self.symptoms) >= MAX_SYMPTOMS:
+            return
+        if rule := _first(SYMPTOMS, words, PLAIN_SYMPTOMS[stage], line.text):
+            self.symptoms.append(self._sign(rule, t, line))
+            self._unnamed = NAMED_WITHIN_LINES
 
     def _sign(self, rule: TextRule, t: float, line: Line) -> Sign:
         old = Milestone.KERNEL not in self._reboot.at and Milestone.TRIGGER in self._reboot.at
@@ -253,3 +254,12 @@ class ConsoleReader:
                 self._reboot.reach_again(milestone, t)
             return
         self._reboot.reach(milestone, t)
+
+
+def _first(rules: tuple[TextRule, ...], messages: list[str], plain: tuple[TextRule, ...], text: str) -> TextRule | None:
+    """The first rule that a kernel message of the line matches, else the first that the whole line does."""
+    if messages:
+        for rule in rules:
+            if rule.kernel and any(rule.pattern.match(message) for message in messages):
+                return rule
+    return next((rule for rule in plain if rule.pattern.search(text)), None)

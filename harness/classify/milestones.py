@@ -84,6 +84,7 @@ class Progress:
         self.console = ConsoleReader(self, host_clock=host_clock, offset=offset, newlines=newlines)
         #: what the machine is doing while it is silent
         self.pulse = Pulse()
+        self._last: Milestone | None = None
         self._boot_id_before = boot_id_before
         self._trigger_id: int | None = None
         self._identity_id: int | None = None
@@ -93,7 +94,7 @@ class Progress:
     @property
     def last(self) -> Milestone | None:
         """The furthest milestone passed."""
-        return max(self.at, key=ORDER.index, default=None)
+        return self._last
 
     @property
     def last_at(self) -> float | None:
@@ -175,9 +176,12 @@ class Progress:
     def reach(self, milestone: Milestone, t: float) -> None:
         """Note that a milestone was passed, if it is the first time."""
         self.at.setdefault(milestone, t)
+        if self._last is None or ORDER.index(milestone) > ORDER.index(self._last):
+            self._last = milestone
 
     def reach_again(self, milestone: Milestone, t: float) -> None:
         """Note that a milestone was passed later than it had seemed."""
+        self.reach(milestone, t)
         self.at[milestone] = t
 
     def _qmp(self, t: float, name: str, event: QmpEvent) -> None:

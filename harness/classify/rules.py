@@ -282,3 +282,25 @@ HOLDERS = (
 
 #: what kexec-load says of its own decision, for the reason of a fallback
 KEXEC_LOAD = re.compile(r"kexec-load: (?P<said>(?:standing aside|load failed|kexec_file_load refused|kexec --exec).*)")
+
+#: the old kernel, or whichever runs, says that it restarts the machine
+RESTART = re.compile(r"reboot: (?:Restarting system|machine restart)")
+
+
+def _kernel_words() -> re.Pattern[str]:
+    milestones = [rule.pattern for rule in MILESTONES if rule.kernel]
+    trouble = [rule.pattern for rule in (*ENDINGS, *SYMPTOMS) if rule.kernel]
+    patterns = (*milestones, *trouble, LEFT_USERSPACE, RESTART, KEXEC_LOAD)
+    return re.compile("|".join(f"(?:{pattern.pattern})" for pattern in patterns))
+
+
+def _plain_by_stage(rules: tuple[TextRule, ...]) -> dict[Stage, tuple[TextRule, ...]]:
+    plain = [rule for rule in rules if not rule.kernel]
+    return {stage: tuple(rule for rule in plain if rule.stages is None or stage in rule.stages) for stage in Stage}
+
+
+#: kernel messages that some rule could match; whatever does not match needs no closer look
+KERNEL_WORDS = _kernel_words()
+#: the rules for whole lines that apply in each stage, in their order
+PLAIN_ENDINGS = _plain_by_stage(ENDINGS)
+PLAIN_SYMPTOMS = _plain_by_stage(SYMPTOMS)
