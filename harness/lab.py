@@ -67,6 +67,7 @@ def machine_spec(
         accel=accel,
         memory_mib=settings.memory,
         cpus=settings.smp,
+        screen=bool(settings.screen),
         folder=folder,
         root_disk=folder / "root.qcow2",
         device_options=tuple(lookup(device_sets(), cell.device_set, "device set").options(resources)),

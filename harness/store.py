@@ -4,7 +4,7 @@
 <results>/<run-id>/cells/<cell-id>/cycles.jsonl            the truth; one JSON object per line
 <results>/<run-id>/cells/<cell-id>/console/<name>.log      raw bytes of the console
 <results>/<run-id>/cells/<cell-id>/events/<name>.jsonl.gz  every event with its time, for replay and review
-<results>/<run-id>/cells/<cell-id>/failures/<name>/        what was asked of a machine in trouble
+<results>/<run-id>/cells/<cell-id>/failures/<name>/        artefacts of a failed cycle (harness/artefacts)
 <results>/<run-id>/scenarios/<test>/                       console and events of a failed scenario's guest
 <results>/latest                                           points at the newest run
 """
@@ -92,16 +92,6 @@ class CellStore:
         except OSError as error:
             raise StoreError(f"{self.folder}: {error.strerror}") from error
         return str(log.relative_to(self._run_dir))
-
-    def keep_failure(self, name: str, files: dict[str, str]) -> None:
-        """Keep what a machine in trouble said, as text files of their own."""
-        folder = self.folder / "failures" / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for file, text in files.items():
-                (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            raise StoreError(f"{folder}: {error.strerror}") from error
 
 
 def write_events(path: Path, events: Iterable[Event]) -> None:

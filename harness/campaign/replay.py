@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.artefacts.case import Wanted
+from harness.artefacts.collect import Collector
 from harness.campaign.records import Identity
 from harness.campaign.runner import CellCampaign
 from harness.clock import ManualClock
@@ -53,6 +55,7 @@ def replay_cell(recording: Path, cell: Cell, run_dir: Path) -> list[CycleEnd]:
             blocks=int(run.settings["blocks"].value),
             make_machine=lambda: _next_machine(machines, clock, run),
             store=store,
+            artefacts=Collector(run_dir, Wanted(), lambda _: None),
             say=lambda _: None,
         ).run()
         path = store.folder / RECORDS

@@ -9,6 +9,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 
+from msgspec import structs
+
+from harness.artefacts.collect import Collector
 from harness.campaign.plan import Slot, nonce_of, plan
 from harness.campaign.records import Identity, Recorder, describe
 from harness.campaign.usual import UsualOfCell
@@ -17,7 +20,17 @@ from harness.cycle import CycleResult, Running, Watched, drain, run_cycle, watch
 from harness.deadlines import Deadlines
 from harness.devices.base import DeviceSet
 from harness.errors import MachineError
-from harness.model import SETUP, BootPath, Cell, CycleEnd, EndReason, Outcome
+from harness.model import (
+    SETUP,
+    AgentMessage,
+    BootPath,
+    Cell,
+    CommandSent,
+    CycleEnd,
+    EndReason,
+    Event,
+    Outcome,
+)
 from harness.qemu.machine import Machine
 from harness.reboot.base import Method
 from harness.store import CellStore
@@ -40,6 +53,7 @@ class CellCampaign:
         blocks: int,
         make_machine: Callable[[], Machine],
         store: CellStore,
+        artefacts: Collector,
         say: Callable[[str], None],
     ) -> None:
         self._cell, self._methods, self._device_set = cell, methods, device_set
@@ -47,6 +61,7 @@ class CellCampaign:
         self._record = Recorder(cell, identity)
         self._make_machine = make_machine
         self._store = store
+        self._artefacts = artefacts
         self._say = say
         self._deadlines = Deadlines()
         self._usual = UsualOfCell()
@@ -54,6 +69,8 @@ class CellCampaign:
         self._running: Running | None = None
         self._chain_depth = 0
         self._machines = 0
+        #: log of the machine's cycle before this one, or of its set-up boot
+        self._console_before: str | None = None
         #: cycles in a row whose reboot could not be asked for
         self._not_armed = 0
 
@@ -91,10 +108,15 @@ class CellCampaign:
                 before=running,
                 deadlines=self._deadlines,
                 usual=self._usual.of(slot.method.name),
+                at_reset=lambda: self._artefacts.before_reset(
+                    name, self._cell.cell_id, machine, boot_before=running.boot_id
+                ),
             )
         except MachineError as error:
-            console = self._store.keep_events(name, drain(machine))
-            self._close_cycle(name, self._record.not_armed(start, str(error), console=console), machine)
+            events = drain(machine)
+            console = self._store.keep_events(name, events)
+            end = self._record.not_armed(start, str(error), console=console)
+            self._close_cycle(name, end, machine, events, running)
             self._not_armed += 1
             if self._not_armed >= MAX_SETUP_FAILURES:
                 raise MachineError(f"{self._cell.cell_id}: {self._not_armed} reboots in a row: {error}") from error
@@ -105,17 +127,37 @@ class CellCampaign:
         end = self._record.judged(start, result, depth_before=self._chain_depth, console=console)
         if result.evidence.ended_by is EndReason.DEADLINE:
             self._say_deadlines("by which this cycle was given up")
-        self._close_cycle(name, end, machine)
+        self._close_cycle(name, end, machine, result.events, running, up=result.running is not None)
         self._go_on_with(result, end)
 
-    def _close_cycle(self, name: str, end: CycleEnd, machine: Machine) -> None:
-        """Record the end; a machine whose cycle did not pass is asked what it knows, and thrown away."""
+    def _close_cycle(
+        self,
+        name: str,
+        end: CycleEnd,
+        machine: Machine,
+        events: Sequence[Event],
+        before: Running | None,
+        *,
+        up: bool = False,
+    ) -> None:
+        """Record the end; of a cycle that did not pass, its artefacts are kept, and its machine is thrown away."""
         self._store.append(end)
-        if end.outcome is not Outcome.PASS:
-            self._store.keep_failure(name, {"reason.txt": f"{end.reason}\n{end.evidence}\n", **machine.diagnose()})
         self._say(describe(end, self._blocks * len(self._methods)))
         if end.outcome is not Outcome.PASS:
+            self._artefacts.collect(
+                name,
+                end,
+                machine,
+                events=events,
+                console=end.console,
+                console_before=self._console_before,
+                boot_before=before.boot_id if before else None,
+                up=up,
+            )
             self._discard_machine()
+        else:
+            self._artefacts.forget(name, end.cell_id)
+        self._console_before = end.console
 
     def _go_on_with(self, result: CycleResult, end: CycleEnd) -> None:
         if self._machine is None:
@@ -153,19 +195,34 @@ class CellCampaign:
 
     def _boot(self, machine: Machine, slot: Slot) -> Watched:
         at = machine.clock.wall()
+        self._console_before = None
         machine.power_on()
-        watched = watch(machine, Progress(None), self._deadlines)
+        watched = self._learn_kernel(machine, watch(machine, Progress(None), self._deadlines))
         name = f"{SETUP}-{self._machines:04d}"
         self._machines += 1
-        console = self._store.keep_events(name, watched.events)
+        console = self._console_before = self._store.keep_events(name, watched.events)
         if watched.progress.ready is None or watched.progress.exit is not None:
             start = self._record.start(
                 cycle=slot.cycle, block=slot.block, order=slot.order, method=SETUP, nonce="", at=at
             )
             end = self._record.failed_setup(start, watched, console=console)
             self._store.append(start)
-            self._close_cycle(name, end, machine)
+            self._console_before = None
+            self._close_cycle(name, end, machine, watched.events, None)
         return watched
+
+    def _learn_kernel(self, machine: Machine, watched: Watched) -> Watched:
+        """Make the kernel that came up known to the artefacts; what arrived meanwhile belongs to the set-up boot."""
+        progress = watched.progress
+        if progress.ready is None or progress.exit is not None:
+            return watched
+        if not self._artefacts.learn(machine, Running.from_report(progress.ready).kernel):
+            return watched
+        # A megabyte of symbols is no event of the boot.
+        late = [event for event in drain(machine) if not isinstance(event, AgentMessage | CommandSent)]
+        for event in late:
+            progress.feed(event)
+        return structs.replace(watched, events=(*watched.events, *late))
 
     def _discard_machine(self) -> None:
         if self._machine is not None:

@@ -64,6 +64,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     margin: float
     #: failed cycles allowed per arm
     failure_budget: int
+    #: 1: machines have a display
+    screen: int
+    #: 1: keep them of every failed cycle
+    keep_disk: int
+    keep_memory: int
+    #: MiB, of all failures of a run together
+    artefacts_mib: int
     matrix: Path
     images_dir: Path
     cache_dir: Path

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pexpect.socket_pexpect
+from msgspec import Struct
 
 from harness.clock import Clock, Deadline
 from harness.errors import MachineError
@@ -14,9 +15,35 @@ from harness.model import CommandReply, CommandSent, Event
 from harness.qemu.argv import MachineSpec, build, flatten
 from harness.qemu.folder import PrivateFolder
 from harness.qemu.process import QemuProcess, ThreadTime
+from harness.qemu.qmp import Exchange
 from harness.qemu.watcher import Watcher
 
 SCRIPT_TIMEOUT_S = 120.0
+
+
+class Monitor(Protocol):
+    """QEMU's monitor: what a machine is told and asked past its guest."""
+
+    def execute(self, command: str, arguments: dict[str, Any] | None = None, *, timeout: float = ...) -> Any:
+        """Run a QMP command, which may take `timeout` seconds. Raises GuestGone or MachineError."""
+        ...
+
+    def monitor(self, line: str, cpu: int | None = None) -> str:
+        """Run a line of the human monitor, about this CPU; its output. Raises GuestGone or MachineError."""
+        ...
+
+
+class Inspection(Struct, frozen=True, kw_only=True):
+    """What somebody needs who wants to look into a machine in trouble."""
+
+    qemu: Path
+    spec: MachineSpec
+    #: the end of what QEMU printed
+    stderr: str
+    #: everything that passed over QMP, in order, as far as it is kept
+    exchanges: list[Exchange]
+    #: None once QEMU has ended
+    monitor: Monitor | None
 
 
 class Machine(Protocol):
@@ -63,8 +90,8 @@ class Machine(Protocol):
         """CPU and waiting seconds of the vCPU threads since power-on, where the host accounts for them."""
         ...
 
-    def diagnose(self) -> dict[str, str]:
-        """What can be asked of a machine in trouble: file name -> text."""
+    def inspect(self) -> Inspection | None:
+        """What it takes to look into this machine, running or not; None for a recording, which has no inside."""
         ...
 
     def close(self) -> None:
@@ -137,15 +164,18 @@ class QemuMachine:
     def vcpu_time(self) -> ThreadTime | None:
         return self._process.thread_time(self._vcpu_threads) if self._process else None
 
-    def diagnose(self) -> dict[str, str]:
-        files = {"argv.txt": "\n".join(self.argv) + "\n"}
-        if self._process is None:
-            return files
-        files["qemu.stderr"] = self._process.stderr()
-        if self._process.running():
+    def inspect(self) -> Inspection:
+        exchanges: list[Exchange] = []
+        if self._process is not None:
             with suppress(MachineError):
-                files["registers.txt"] = self._watcher.monitor("info registers -a")
-        return files
+                exchanges = self._watcher.exchanges()
+        return Inspection(
+            qemu=Path(self.argv[0]),
+            spec=self.spec,
+            stderr=self._process.stderr() if self._process else "",
+            exchanges=exchanges,
+            monitor=self._watcher if self._process and self._process.running() else None,
+        )
 
     def close(self) -> None:
         if self._process is not None:
