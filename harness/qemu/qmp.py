@@ -75,14 +75,17 @@ class Qmp:
         """
         self._note("command", command, arguments)
         try:
-            reply = await self._execute(command, arguments, timeout)
+            reply = await self.sample(command, arguments, timeout)
         except MachineError as error:
             self._note("error", command, str(error))
             raise
         self._note("reply", command, reply)
         return reply
 
-    async def _execute(self, command: str, arguments: dict[str, Any] | None, timeout: float) -> Any:
+    async def sample(
+        self, command: str, arguments: dict[str, Any] | None = None, timeout: float = COMMAND_TIMEOUT_S
+    ) -> Any:
+        """As `execute`, but not in the log: for what is asked again and again."""
         try:
             return await asyncio.wait_for(self._client.execute(command, arguments), timeout)
         except (ExecInterruptedError, StateError) as error:

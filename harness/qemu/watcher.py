@@ -206,7 +206,7 @@ class Watcher:
                     await self.events.room(name)
 
     async def _sample(self, process: QemuProcess, vcpu_threads: list[int]) -> None:
-        sampler = HeartbeatSampler(self._clock, self._qmp.execute, lambda: self._last_sign, self._put)
+        sampler = HeartbeatSampler(self._clock, self._qmp.sample, lambda: self._last_sign, self._put)
         self._sampling = asyncio.create_task(sampler.run(process, vcpu_threads, self._exited))
 
     async def _report_end(self, process: QemuProcess, ending: asyncio.Task[bool]) -> None:
