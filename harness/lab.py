@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from harness import devices, host, images, reboot
 from harness.clock import Clock
-from harness.config import Settings
+from harness.config import Known, Settings
 from harness.devices.base import DISK_MIB, DeviceSet, Resources
 from harness.errors import ConfigError, InfraError, NoSpace
 from harness.images.probe_kit import ensure_probe_kit
@@ -38,6 +38,13 @@ def device_sets() -> dict[str, DeviceSet]:
 def methods() -> dict[str, Method]:
     """Every reboot method by name."""
     return {name: module.METHOD for name, module in members(reboot).items()}
+
+
+def known_names(settings: Settings) -> Known:
+    """Every image, device set and method that exists here."""
+    return Known(
+        image=tuple(images.recipes(settings.images_dir)), device=tuple(device_sets()), methods=tuple(methods())
+    )
 
 
 class DirectBoot(Struct, frozen=True):

@@ -23,13 +23,12 @@ from harness.campaign.gates import Gate, GateStatus, judge_arm, judge_comparison
 from harness.campaign.session import RunSession
 from harness.clock import HostClock
 from harness.config import DIMENSIONS, SETTINGS, Settings, Sources, resolve
-from harness.config.cells import Known, expand
+from harness.config.cells import expand
 from harness.config.matrix import read_matrix
 from harness.devices.base import DeviceSet
 from harness.errors import HarnessError, MachineError
 from harness.guest import Guest
-from harness.images import recipes
-from harness.lab import Lab, device_sets, methods
+from harness.lab import Lab, device_sets, known_names
 from harness.model import Cell, CycleEnd
 from harness.pytest_guests import Guests
 from harness.pytest_jobs import CellScheduling
@@ -67,9 +66,8 @@ class Plugin:
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """The cells of this run. Raises ConfigError."""
-        settings = self.settings
-        known = Known(image=tuple(recipes(settings.images_dir)), device=tuple(device_sets()), methods=tuple(methods()))
-        found = expand(read_matrix(settings.matrix, folder=self._config.invocation_params.dir), settings, known)
+        matrix = read_matrix(self.settings.matrix, folder=self._config.invocation_params.dir)
+        found = expand(matrix, self.settings, known_names(self.settings))
         for left in found.excluded:
             self.say(f"left out: {left.cell.cell_id}: {left.reason} ({left.place})")
         return found.cells

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import known_names
 from harness.config import every_cell, expand, read_matrix, selections_with
 from harness.errors import ConfigError
+from harness.lab import known_names
 from harness.model import Cell, Firmware, Loader
 
 TEXT = """\

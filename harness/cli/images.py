@@ -1,0 +1,55 @@
+"""kexec-harness images: which there are, and building them."""
+
+from __future__ import annotations
+
+import click
+
+from harness import images
+from harness.cli.options import as_json, print_json, say, with_settings
+from harness.config import Settings
+from harness.registry import lookup
+
+NAME = "images"
+
+
+@click.group()
+def images_group() -> None:
+    """Images: which there are, and building them."""
+
+
+@images_group.command("list")
+@with_settings("images_dir")
+@as_json
+def images_list(settings: Settings, as_json: bool) -> None:
+    """Every image that there is a recipe for."""
+    recipes = images.recipes(settings.images_dir)
+    if as_json:
+        print_json(recipes.values())
+        return
+    for recipe in recipes.values():
+        click.echo(f"{recipe.name:16}  {recipe.distro} {recipe.release}, {recipe.arch}, {recipe.init}")
+
+
+@images_group.command("build")
+@click.argument("names", nargs=-1)
+@with_settings("mirror", "images_dir", "cache_dir")
+@as_json
+def images_build(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
+    """Build the images NAMES that are not built yet; all of them if none is named."""
+    recipes = images.recipes(settings.images_dir)
+    chosen = [lookup(recipes, name, "image") for name in names] or list(recipes.values())
+    for recipe in chosen:
+        image = images.ensure(
+            recipe,
+            images_dir=settings.images_dir,
+            cache_dir=settings.cache_dir,
+            mirror=settings.mirror,
+            progress=say,
+        )
+        if as_json:
+            print_json([image])
+        else:
+            click.echo(f"{image.name:16}  {image.kernel_release}  {image.disk}")
+
+
+COMMAND = images_group

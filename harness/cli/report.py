@@ -1,0 +1,50 @@
+"""kexec-harness report: a run's reports once more, from its records."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from harness.errors import ConfigError, StoreError
+from harness.model import RunInfo
+from harness.report import terminal
+from harness.report.summarise import summarise
+from harness.report.write import write_reports
+from harness.stats.compare import MARGIN
+from harness.store import read_run
+
+NAME = "report"
+MAX_WIDTH = 120
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+def report(run_dir: Path) -> None:
+    """Derive every report of RUN_DIR once more from its records, and print the summary."""
+    if not run_dir.is_dir():
+        raise ConfigError("no such folder", file=run_dir, mend="name the folder of a run, such as results/latest")
+    info, records = read_run(run_dir)
+    result = summarise(info, records, margin=recorded_margin(info))
+    write_reports(result, run_dir)
+    width = min(shutil.get_terminal_size((terminal.WIDTH, 24)).columns, MAX_WIDTH)
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    click.echo(terminal.render(result, width, colour=colour), nl=False)
+
+
+def recorded_margin(info: RunInfo) -> float:
+    """The margin that the run was judged with. Raises StoreError if run.json has something else in its place."""
+    setting = info.settings.get("margin")
+    if setting is None:
+        return MARGIN
+    try:
+        return msgspec.convert(setting.value, float)
+    except msgspec.ValidationError as error:
+        raise StoreError(f"run.json: settings.margin: {error}") from error
+
+
+COMMAND = report
