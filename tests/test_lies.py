@@ -8,7 +8,7 @@ import pytest
 from reboots import BOOT, JUMP, NONCE, SHUTDOWN, THROUGH_FIRMWARE, TRIGGER, cold, evidence, kexec, ready, reset, text
 
 from harness.classify.classifier import classify
-from harness.model import AgentMessage, BootPath, CommandSent, EndReason, FailureClass, Outcome, QmpEvent
+from harness.model import AgentMessage, BootPath, CommandSent, DeviceFinding, EndReason, FailureClass, Outcome, QmpEvent
 
 KEXEC_READY = {"bootloader_type": 208, "cmdline_nonce": NONCE}
 
@@ -39,6 +39,14 @@ def test_a_forged_report_is_disowned_by_the_system_that_runs():
 
 def test_a_report_of_another_boot_than_the_one_that_runs_is_disowned():
     judged = verdict([*kexec(), *asked(120.0, boot_id="third")])
+    assert (judged.failure_class, judged.rule) == (FailureClass.PROOF_CONFLICT, "report-disowned")
+
+
+def test_a_report_forged_before_the_real_hand_off_is_disowned_by_the_system_that_comes_up_later():
+    """The agent is being stopped and answers nothing; then the real kernel starts, and its agent speaks."""
+    hello = AgentMessage(150.0, {"type": "hello", "boot_id": "the real one"})
+    no_answer = DeviceFinding("answer", ok=False, detail="the guest agent did not answer within 180 s")
+    judged = verdict([*kexec(), hello], findings=(no_answer,))
     assert (judged.failure_class, judged.rule) == (FailureClass.PROOF_CONFLICT, "report-disowned")
 
 

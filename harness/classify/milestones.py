@@ -79,6 +79,8 @@ class Progress:
         self.ready: dict[str, Any] | None = None
         #: the running system's own word, asked for after that report
         self.identity: Identity | None = None
+        #: after that report, another system than the one that it names has spoken
+        self.disowned = False
         #: how the guest answered the request to reboot, if it refused
         self.refused: str | None = None
         self.console = ConsoleReader(self, host_clock=host_clock, offset=offset, newlines=newlines)
@@ -169,6 +171,7 @@ class Progress:
             self.powered_off,
             self.ready is not None,
             self.identity,
+            self.disowned,
             self.refused,
             self.console.marks(),
         )
@@ -210,6 +213,8 @@ class Progress:
         kind = body.get("type")
         if kind == "reply":
             self._reply(t, body)
+        elif self.ready is not None and self._is_new_boot(body.get("boot_id")):
+            self.disowned = self.disowned or body.get("boot_id") != self.ready.get("boot_id")
         if kind == "ready" and self.ready is None and self._is_new_boot(body.get("boot_id")):
             self.ready = body
             self.reach(Milestone.READY, t)

@@ -117,6 +117,9 @@ def _conflict(case: Case) -> Verdict | None:
 
 def _disowned(case: Case) -> Verdict | None:
     """The running system, when asked, is not the one that reported: somebody forged the report or the console."""
+    if case.progress.disowned:
+        reason = "after the report of one system another one spoke, and nothing was reset in between"
+        return case.fail(FailureClass.PROOF_CONFLICT, "report-disowned", reason, span=AGENT)
     identity = case.progress.identity
     if identity is None:
         return None
