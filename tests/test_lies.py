@@ -214,6 +214,14 @@ def test_a_warning_of_the_old_kernel_is_the_old_kernels():
     assert (judged.failure_class, judged.blame) == ("kernel_warning", "outgoing_kernel")
 
 
+def test_a_stall_counts_unless_the_host_did_not_let_the_guest_run():
+    stall = text(115, "[    7.000000] rcu: INFO: rcu_preempt self-detected stall on CPU")
+    events = [*UP, stall, kexec()[-1]]
+    assert verdict(events, vcpu_s=15.0, vcpu_wait_s=2.0).failure_class is FailureClass.RCU_STALL
+    starved = verdict(events, vcpu_s=5.0, vcpu_wait_s=14.0)
+    assert (starved.outcome, starved.blame, starved.rule) == (Outcome.INVALID, "host", "host-starved")
+
+
 # ---- resets, the watchdog, the power switch ------------------------------------------------------------------------
 
 
