@@ -54,7 +54,7 @@ PYTEST := .venv/bin/pytest
 OPTIONS := $${HARNESS_K:+-k "$$HARNESS_K"}
 
 # ---- targets --------------------------------------------------------------------------------------------------
-.PHONY: help setup doctor images soak scenarios matrix bench test check fuzz report kexec-load-deb lock clean
+.PHONY: help setup doctor images soak scenarios matrix bench selftest test check fuzz report kexec-load-deb lock clean
 
 help:
 	@echo 'usage: make TARGET [NAME=value ...]'
@@ -66,6 +66,8 @@ help:
 	@echo '  matrix    every scenario, on the cells of scenarios/matrix.toml: make matrix SELECT=... K=...'
 	@echo '  bench     what late loading takes and saves (docs/late-loading.md), BLOCKS times each:'
 	@echo '            make bench K=memory|time|pressure|atomic IMAGE=debian-13 BLOCKS=10'
+	@echo '  selftest  inject faults into reboots, and hold the verdicts against those that they must get:'
+	@echo '            make selftest IMAGE=debian-12,debian-13 JOBS=2 K=fault-name'
 	@echo '  images    build every image that is not built yet: make images MIRROR=...'
 	@echo '  report    the newest run once more, from its records'
 	@echo '  doctor    what this host can do'
@@ -102,6 +104,11 @@ matrix: setup
 # Measures and prints; judges nothing. Without BLOCKS each benchmark takes a number of its own.
 bench: setup
 	@$(PYTEST) benchmarks $(OPTIONS)
+
+# K names one fault; without it, all of them and 25 clean reboots on each image.
+selftest: export KEXEC_JOBS ?= 2
+selftest: setup
+	@.venv/bin/kexec-harness selftest $${HARNESS_K:+--fault "$$HARNESS_K" --clean 0}
 
 # One run of pytest, so that its last line counts everything. One block is one kexec and one cold reboot.
 test: export KEXEC_BLOCKS ?= 1

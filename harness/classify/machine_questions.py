@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from harness.classify.case import Case, Question
 from harness.classify.pulse import INTERNAL_ERROR, GuestState
-from harness.model import Confidence, EndReason, FailureClass, Milestone, ProcessExit, QmpEvent, Span, Stage, Verdict
+from harness.model import (
+    Blame,
+    Confidence,
+    EndReason,
+    FailureClass,
+    Milestone,
+    Outcome,
+    ProcessExit,
+    QmpEvent,
+    Span,
+    Stage,
+    Verdict,
+)
 
 QMP = Span("qmp")
 #: what QEMU prints when the kernel's virtual machine monitor gives up (accel/kvm/kvm-all.c)
@@ -67,6 +81,23 @@ def _qemu_hung(case: Case) -> Verdict | None:
     return case.fail(FailureClass.QEMU_HANG, "qemu-silent", reason, pulse.describe(), span=QMP)
 
 
+def _stopped_by_host(case: Case) -> Verdict | None:
+    """QEMU has stopped the guest for a disk of the host's that is full or fails, or somebody has."""
+    pulse = case.progress.pulse
+    if case.evidence.ended_by is not EndReason.DEADLINE or pulse.state is not GuestState.STOPPED:
+        return None
+    errors = [event for event in case.evidence.events if isinstance(event, QmpEvent) and event.name == "BLOCK_IO_ERROR"]
+    if errors:
+        full = errors[-1].data.get("nospace") is True
+        what = "the host's disk is full" if full else "a disk of the host's gave an error"
+        reason, rule = f"{what}, for which QEMU stopped the machine", "host-disk"
+    else:
+        reason, rule = f"somebody on the host had stopped the machine ({pulse.runstate})", "stopped-by-host"
+    said = str(errors[-1].data.get("reason", "")) if errors else ""
+    verdict = case.fail(FailureClass.INFRASTRUCTURE, rule, reason, said, span=QMP, blamed=Blame.HOST)
+    return structs.replace(verdict, outcome=Outcome.INVALID)
+
+
 def _ending_before_reset(case: Case) -> Verdict | None:
     """Text that ended a boot explains the resets that follow it."""
     return decided_by_text(case) if case.progress.resets else None
@@ -103,6 +134,11 @@ def _resets(case: Case) -> Verdict | None:
     where = " after the jump into the new kernel" if jumped else ""
     reason = f"the machine was reset {plural}{where}; the last milestone before was {after.value if after else 'none'}"
     rule = "reset-after-jump" if jumped else "reset-again"
+    if case.progress.resets_by_host:
+        reason += "; somebody on the host reset it"
+        return case.fail(
+            FailureClass.UNEXPECTED_RESET, "reset-by-host", reason, stage=stage, span=QMP, blamed=Blame.HOST
+        )
     if case.progress.looping:
         return case.fail(FailureClass.REBOOT_LOOP, "reboot-loop", reason, stage=stage, span=QMP)
     if stage in {Stage.HANDOFF, Stage.KERNEL} and not announced:
@@ -135,6 +171,7 @@ MACHINE_QUESTIONS: tuple[Question, ...] = (
     _qemu_ended,
     _internal_error,
     _qemu_hung,
+    _stopped_by_host,
     _ending_before_reset,
     _resets,
 )

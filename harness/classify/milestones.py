@@ -70,6 +70,8 @@ class Progress:
         self.resets: list[float] = []
         #: how far the reboot had come at each of them, and whether somebody had announced it on the console
         self.reset_after: list[tuple[Milestone | None, bool]] = []
+        #: the bursts that somebody on the host began, by QMP
+        self.resets_by_host: list[float] = []
         self.firmware_spoke = False
         self.exit: ProcessExit | None = None
         self.watchdog: QmpEvent | None = None
@@ -92,6 +94,8 @@ class Progress:
         self._identity_id: int | None = None
         #: the last question for a sign of life
         self._ping_id: int | None = None
+        #: the machine stands before a reset
+        self._held = False
 
     @property
     def last(self) -> Milestone | None:
@@ -189,17 +193,25 @@ class Progress:
 
     def _qmp(self, t: float, name: str, event: QmpEvent) -> None:
         reason = event.data.get("reason")
-        if name == "RESET" or (name == "SHUTDOWN" and reason == "guest-reset"):
-            self._reset(t)
+        if name == "SHUTDOWN" and reason == "guest-reset":
+            self._held = True
+            self._reset(t, by_host=False)
+        elif name == "RESET" and self._held:
+            # The reset that was held goes on, however long it was.
+            self._held = False
+        elif name == "RESET":
+            self._reset(t, by_host=str(reason).startswith("host-"))
         elif name == "SHUTDOWN" and reason == "guest-shutdown":
             self.powered_off = self.powered_off or event
         elif name == "WATCHDOG":
             self.watchdog = self.watchdog or event
 
-    def _reset(self, t: float) -> None:
+    def _reset(self, t: float, *, by_host: bool) -> None:
         if self.resets and t - self.resets[-1] < RESET_BURST_S:
             return
         self.resets.append(t)
+        if by_host:
+            self.resets_by_host.append(t)
         self.reset_after.append((self.last, self.console.restart_announced))
         self.console.new_boot()
         self.reach(Milestone.HANDOFF, t)

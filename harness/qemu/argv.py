@@ -46,6 +46,10 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     kernel: Path | None = None
     initrd: Path | None = None
     cmdline: str | None = None
+    #: what this one machine has beside its cell: another socket, a slot for a device
+    more_options: tuple[Option, ...] = ()
+    #: name of a snapshot in the root disk that the machine starts from instead of its firmware
+    snapshot: str | None = None
 
 
 def build(spec: MachineSpec) -> list[Option]:
@@ -68,6 +72,8 @@ def build(spec: MachineSpec) -> list[Option]:
         ("-device", "vmcoreinfo"),
         *([("-device", "VGA")] if spec.screen else []),
         *spec.device_options,
+        *spec.more_options,
+        *([("-loadvm", spec.snapshot)] if spec.snapshot else []),
     ]
 
 

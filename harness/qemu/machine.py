@@ -19,6 +19,8 @@ from harness.qemu.qmp import Exchange
 from harness.qemu.watcher import Watcher
 
 SCRIPT_TIMEOUT_S = 120.0
+#: a gigabyte of memory to a busy host's disk
+SNAPSHOT_TIMEOUT_S = 120.0
 
 
 class Monitor(Protocol):
@@ -150,6 +152,34 @@ class QemuMachine:
     def console(self) -> pexpect.socket_pexpect.SocketSpawn:
         """The guest's console as a pexpect spawn: `sendline`, `expect`. What it printed before is not in it."""
         return self._watcher.tap_console().spawn
+
+    def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Run a QMP command. Raises GuestGone, or MachineError if QEMU refuses or does not answer."""
+        return self._watcher.execute(command, arguments)
+
+    def monitor(self, line: str) -> str:
+        """Run a line of QEMU's human monitor; what it printed, which may be an error. Raises as `execute`."""
+        return self._watcher.monitor(line)
+
+    def save(self, snapshot: str) -> None:
+        """Keep memory, devices and disks as they are now, inside the root disk. Raises MachineError."""
+        self._snapshot(f"savevm {snapshot}")
+
+    def restore(self, snapshot: str) -> None:
+        """Put the machine back to what `save` kept, running. Raises MachineError."""
+        self._snapshot(f"loadvm {snapshot}")
+        self._watcher.execute("cont")
+
+    def _snapshot(self, line: str) -> None:
+        command = {"command-line": line}
+        said = str(self._watcher.execute("human-monitor-command", command, timeout=SNAPSHOT_TIMEOUT_S)).strip()
+        if said:
+            raise MachineError(f"QEMU could not carry out '{line}': {said}")
+
+    def wait(self) -> None:
+        """Wait for QEMU to end, after it was told to."""
+        if self._process is not None:
+            self._process.wait()
 
     @property
     def pid(self) -> int | None:
