@@ -203,8 +203,8 @@ def test_files_written_before_a_kexec_are_there_after_it(guest):
     assert guest.run("cat /root/note").output.strip() == "still here"
 
 
-#: For Debian's initramfs-tools, or dracut from forky on. Where installing a kernel has grub.cfg made anew, as on sid, its
-#: command line must stay: without its console the new kernel would start unseen.
+#: For Debian's initramfs-tools, or dracut from forky on. Where installing a kernel has grub.cfg made anew, as on sid,
+#: its command line must stay: without its console the new kernel would start unseen.
 KEEP_CONSOLE_AND_MAKE_SMALL_INITRD = """
 words=
 for word in $(cat /proc/cmdline); do
@@ -214,7 +214,8 @@ for word in $(cat /proc/cmdline); do
     esac
 done
 mkdir -p /etc/default/grub.d
-printf 'GRUB_CMDLINE_LINUX_DEFAULT=\nGRUB_CMDLINE_LINUX="%s"\nGRUB_TIMEOUT=0\n' "$words" >/etc/default/grub.d/scenario.cfg
+printf 'GRUB_CMDLINE_LINUX_DEFAULT=\nGRUB_CMDLINE_LINUX="%s"\nGRUB_TIMEOUT=0\n' "$words" \\
+    >/etc/default/grub.d/scenario.cfg
 if [ -d /etc/initramfs-tools/conf.d ]; then
     echo MODULES=dep >/etc/initramfs-tools/conf.d/scenario
 else
