@@ -382,3 +382,15 @@ def test_a_disk_error_that_the_guest_lived_through_does_not_make_a_reboot_invali
     events = kexec()
     error = QmpEvent(events[-1].t - 1, "BLOCK_IO_ERROR", {"nospace": True, "action": "report"})
     assert verdict([*events[:-1], error, events[-1]]).outcome == "pass"
+
+
+def test_without_qmp_nobody_knows_whether_the_machine_was_reset():
+    lost = QmpEvent(kexec()[-1].t - 1, "CONNECTION_LOST")
+    judged = verdict([*kexec()[:-1], lost, kexec()[-1]])
+    assert (judged.outcome, judged.rule, judged.blame) == ("invalid", "qmp-lost", "host")
+
+
+def test_a_qemu_that_ends_takes_its_socket_with_it():
+    lost = QmpEvent(106.0, "CONNECTION_LOST")
+    judged = verdict([TRIGGER, *SHUTDOWN, *JUMP, lost, died(106.1, -9)], ended_by=EndReason.EXIT)
+    assert judged.failure_class == "qemu_abort"

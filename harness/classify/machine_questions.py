@@ -7,6 +7,7 @@ from msgspec import structs
 from harness.classify.case import Case, Question
 from harness.classify.pulse import INTERNAL_ERROR, GuestState
 from harness.model import (
+    QMP_LOST,
     Blame,
     Confidence,
     EndReason,
@@ -54,6 +55,15 @@ def _qemu_ended(case: Case) -> Verdict | None:
         return case.fail(FailureClass.KVM_INTERNAL_ERROR, "kvm-internal-error", reason, ended.stderr, span=span)
     reason = f"QEMU ended during the cycle ({how_it_ended(ended)})"
     return case.fail(FailureClass.QEMU_ABORT, "qemu-ended", reason, ended.stderr, span=span)
+
+
+def _qmp_lost(case: Case) -> Verdict | None:
+    """QEMU lives, but from then on nobody has seen what it did to its machine."""
+    if not any(isinstance(event, QmpEvent) and event.name == QMP_LOST for event in case.evidence.events):
+        return None
+    reason = "QEMU closed its control socket: nobody has seen whether the machine was reset after that"
+    verdict = case.fail(FailureClass.INFRASTRUCTURE, "qmp-lost", reason, span=QMP, blamed=Blame.HOST)
+    return structs.replace(verdict, outcome=Outcome.INVALID)
 
 
 def how_it_ended(ended: ProcessExit) -> str:
@@ -169,6 +179,7 @@ MACHINE_QUESTIONS: tuple[Question, ...] = (
     _watchdog,
     _powered_off,
     _qemu_ended,
+    _qmp_lost,
     _internal_error,
     _qemu_hung,
     _stopped_by_host,

@@ -6,6 +6,7 @@ Nothing here imports anything else of ours.
 
 from harness.model.cells import DEFAULT_DIMENSIONS, Accel, Cell, Firmware, Loader, Option
 from harness.model.events import (
+    QMP_LOST,
     AgentMessage,
     CommandReply,
     CommandSent,
@@ -38,6 +39,7 @@ from harness.model.verdicts import (
 
 __all__ = [
     "DEFAULT_DIMENSIONS",
+    "QMP_LOST",
     "SETUP",
     "Accel",
     "AgentMessage",

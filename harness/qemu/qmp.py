@@ -13,6 +13,7 @@ from msgspec import Struct
 from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, Runstate, StateError
 
 from harness.errors import GuestGone, MachineError
+from harness.model import QMP_LOST
 
 COMMAND_TIMEOUT_S = 10.0
 #: of the session's log, the newest entries are kept
@@ -38,6 +39,7 @@ class Qmp:
         self._on_event = on_event
         self._now = now
         self._pump: asyncio.Task[None] | None = None
+        self._guard: asyncio.Task[None] | None = None
         #: the newest `MAX_LOG_ENTRIES` of everything that passed
         self.log: deque[Exchange] = deque(maxlen=MAX_LOG_ENTRIES)
 
@@ -55,6 +57,7 @@ class Qmp:
         except (ConnectError, StateError) as error:
             raise MachineError(f"QEMU's control socket: {error}") from error
         self._pump = asyncio.create_task(self._forward_events())
+        self._guard = asyncio.create_task(self._report_loss())
 
     async def _forward_events(self) -> None:
         async for message in self._client.events:
@@ -62,6 +65,11 @@ class Qmp:
             data = data if isinstance(data, dict) else {}
             self._note("event", str(message["event"]), data)
             self._on_event(str(message["event"]), data)
+
+    async def _report_loss(self) -> None:
+        while self._client.runstate is Runstate.RUNNING:
+            await self._client.runstate_changed()
+        self._on_event(QMP_LOST, {})
 
     def _note(self, kind: Literal["event", "command", "reply", "error"], name: str, data: Any) -> None:
         self.log.append(Exchange(self._now(), kind, name, data))
@@ -106,8 +114,9 @@ class Qmp:
         return str(await self.execute("human-monitor-command", arguments))
 
     async def close(self) -> None:
-        if self._pump is not None:
-            self._pump.cancel()
+        for task in (self._guard, self._pump):
+            if task is not None:
+                task.cancel()
         if self._client.runstate is not Runstate.IDLE:
             with suppress(QMPError, OSError, EOFError, asyncio.CancelledError):
                 await self._client.disconnect()
