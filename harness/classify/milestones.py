@@ -193,9 +193,9 @@ class Progress:
 
     def _qmp(self, t: float, name: str, event: QmpEvent) -> None:
         reason = event.data.get("reason")
-        if name == "SHUTDOWN" and reason == "guest-reset":
+        if is_held_reset(event):
             self._held = True
-            self._reset(t, by_host=False)
+            self._reset(t, by_host=str(reason).startswith("host-"))
         elif name == "RESET" and self._held:
             # The reset that was held goes on, however long it was.
             self._held = False
@@ -253,6 +253,11 @@ class Progress:
     def deciding_line(self) -> Line | None:
         """The console's line that ended the boot, if one did."""
         return self.ending.line if self.ending else None
+
+
+def is_held_reset(event: Event | None) -> bool:
+    """Whether the machine stands before a reset that its guest, or somebody on the host, has asked for."""
+    return isinstance(event, QmpEvent) and event.name == "SHUTDOWN" and str(event.data.get("reason")).endswith("-reset")
 
 
 #: Guest script by which the running system says who it is; it stands before a check of the devices.

@@ -10,6 +10,8 @@ from harness.faults.scripts import unit_at_boot
 
 #: jmp to itself
 SPIN = bytes.fromhex("ebfe")
+#: cli; hlt; and back to the halt, should anything wake it
+HALT = bytes.fromhex("faf4ebfd")
 #: ud2, an undefined instruction that is in no table of the kernel's own
 OOPS = bytes.fromhex("0f0b")
 #: of the taint flags, the one of a warning (Linux Documentation/admin-guide/tainted-kernels.rst, bit 9)

@@ -167,6 +167,9 @@ class QemuMachine:
 
     def restore(self, snapshot: str) -> None:
         """Put the machine back to what `save` kept, running. Raises MachineError."""
+        self.let_resets_go()
+        # One that was shut down would not go on without a reset.
+        self._watcher.execute("system_reset")
         self._snapshot(f"loadvm {snapshot}")
         self._watcher.execute("cont")
 

@@ -113,12 +113,15 @@ class Bench:
         """The machine, as it was when it was saved. Raises MachineError."""
         if self._saved is None or self._boot is None:
             raise MachineError(f"{self.cell.cell_id}: the machine was not saved")
+        if self._machine is not None:
+            try:
+                self._machine.restore(SNAPSHOT)
+            except MachineError as error:
+                self._say(f"{self.cell.image}: a new machine, as the old one could not be put back: {error}")
+                self.discard()
         if self._machine is None:
-            machine = self._lab.make_machine(self.cell, adapt=adapt, start_from=self._saved)
-            self._machine = machine
-            machine.power_on()
-        else:
-            self._machine.restore(SNAPSHOT)
+            self._machine = self._lab.make_machine(self.cell, adapt=adapt, start_from=self._saved)
+            self._machine.power_on()
         drain(self._machine)
         return self._machine, Running.from_report(self._boot.ready)
 
