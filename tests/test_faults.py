@@ -10,7 +10,7 @@ from paths import PROJECT
 
 from harness import faults as folder_of_faults
 from harness.faults.base import Fault, Target
-from harness.faults.code import OOPS, SPIN, oops, spin, warn
+from harness.faults.code import OOPS, SPIN_TICKS, oops, spin, warn
 from harness.lab import methods
 from harness.model import FailureClass, Outcome
 from harness.registry import members
@@ -73,7 +73,7 @@ def test_the_document_has_a_row_for_every_fault(request):
 
 def test_machine_code_carries_the_addresses_it_was_given():
     victim, helper = 0xFFFFFFFF81234560, 0xFFFFFFFF8109ABC0
-    assert (spin(victim, helper), oops(victim, helper)) == (SPIN, OOPS)
+    assert oops(victim, helper) == OOPS
     assert warn(victim, helper) == bytes.fromhex(
         "4883ec08"  # sub $8, %rsp
         "31ff31f6"  # xor %edi, %edi; xor %esi, %esi
@@ -83,4 +83,15 @@ def test_machine_code_carries_the_addresses_it_was_given():
         "48b8c0ab0981ffffffff"  # movabs helper, %rax
         "ffd031c0"  # call *%rax; xor %eax, %eax
         "4883c408c3"  # add $8, %rsp; ret
+    )
+
+
+def test_machine_code_that_spins_reads_the_clock_until_its_time_is_over():
+    assert spin(0, 0) == bytes.fromhex(
+        "0f3148c1e2204809d0"  # rdtsc; shl $32, %rdx; or %rdx, %rax
+        f"48b9{SPIN_TICKS.to_bytes(8, 'little').hex()}4801c1"  # movabs ticks, %rcx; add %rax, %rcx
+        "f390"  # again: pause
+        "0f3148c1e2204809d0"  # rdtsc; shl $32, %rdx; or %rdx, %rax
+        "4839c872f0"  # cmp %rcx, %rax; jb again
+        "31c0c3"  # xor %eax, %eax; ret
     )

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 
+import pytest
+
 from harness.clock import Deadline
+from harness.errors import MachineError
 from harness.faults.base import Fault, Reaction, Target
 from harness.faults.injector import Injector, with_words
+from harness.faults.sockets import cut
 from harness.model import AgentMessage, CommandSent, ConsoleData
 from harness.qemu.replay import ReplayMachine
 from harness.selftest.saved import Boot, SavedMachines
@@ -78,3 +83,22 @@ def test_a_machine_saved_anew_takes_the_place_of_the_old_one_and_of_no_other_ima
         SavedMachines(tmp_path / "cache", image, [version]).keep(disk, boot)
     disks = sorted(path.read_bytes() for path in (tmp_path / "cache").glob("*.qcow2"))
     assert disks == [b"7", b"8"]
+
+
+def test_a_connection_is_cut_at_both_ends_and_no_other(tmp_path):
+    ends = {}
+    for name in ("qmp.sock", "console.sock"):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(tmp_path / name))
+        listener.listen(1)
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(str(tmp_path / name))
+        ends[name] = (listener, listener.accept()[0], far)
+    cut(tmp_path / "qmp.sock")
+    assert [end.recv(1) for end in ends["qmp.sock"][1:]] == [b"", b""]
+    ends["console.sock"][2].sendall(b"x")
+    assert ends["console.sock"][1].recv(1) == b"x"
+    with pytest.raises(MachineError, match="nobody is connected"):
+        cut(tmp_path / "echo.sock")
+    for end in (end for three in ends.values() for end in three):
+        end.close()

@@ -124,7 +124,9 @@ def decided_by_text(case: Case) -> Verdict | None:
     elif failure_class is FailureClass.KERNEL_PANIC and sign.stage in {Stage.HANDOFF, Stage.KERNEL}:
         failure_class = FailureClass.EARLY_PANIC
     unpacked = [found for found in case.progress.console.symptoms if found.rule.name == "initramfs-unpack"]
-    if unpacked and failure_class in {FailureClass.ROOT_MOUNT_FAILED, FailureClass.EARLY_PANIC}:
+    # The kernel's own programs come from the initrd.
+    without_it = failure_class in {FailureClass.ROOT_MOUNT_FAILED, FailureClass.EARLY_PANIC}
+    if unpacked and (without_it or "No working init found" in sign.line.text):
         return case.fail_by(unpacked[-1], confidence=sign.rule.confidence)
     checked = [found for found in case.progress.console.symptoms if found.rule.name == "fsck"]
     if checked and failure_class is FailureClass.EMERGENCY_MODE:

@@ -44,6 +44,10 @@ class Hands(Protocol):
         """Send QEMU a signal."""
         ...
 
+    def cut_qmp(self) -> None:
+        """Cut the connection to QEMU's control socket."""
+        ...
+
     def patch(self, function: str, code: bytes) -> None:
         """Write machine code over a function of the running kernel, which has to be the one that the agent sees."""
         ...

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from harness.faults.base import Hands, Reaction
 from harness.faults.scripts import unit_at_boot
 
-#: jmp to itself
-SPIN = bytes.fromhex("ebfe")
+#: Ticks of the time stamp counter for which a function spins: 7 s at 5 GHz, half a minute at 1 GHz.
+SPIN_TICKS = 1 << 35
 #: cli; hlt; and back to the halt, should anything wake it
 HALT = bytes.fromhex("faf4ebfd")
 #: ud2, an undefined instruction that is in no table of the kernel's own
@@ -24,8 +24,17 @@ _ASKED = re.compile(r"fault: kernel at ([0-9a-f]+) is ([0-9a-f]+), overwrite ([0
 
 
 def spin(victim: int, helper: int) -> bytes:  # noqa: ARG001
-    """A function that never returns."""
-    return SPIN
+    """A function that returns 0 after `SPIN_TICKS`, and lets nothing else run on its CPU until then."""
+    now = "0f31 48c1e220 4809d0"  # rdtsc; shl $32, %rdx; or %rdx, %rax
+    return b"".join(
+        (
+            bytes.fromhex(f"{now} 48b9"),
+            SPIN_TICKS.to_bytes(8, "little"),
+            bytes.fromhex("4801c1"),  # add %rax, %rcx
+            bytes.fromhex(f"f390 {now} 4839c8 72f0"),  # pause; until cmp %rcx, %rax says it is over
+            bytes.fromhex("31c0 c3"),
+        )
+    )
 
 
 def oops(victim: int, helper: int) -> bytes:  # noqa: ARG001
@@ -58,7 +67,9 @@ victim=$(address {VICTIM})
 echo "fault: kernel at $start is $(address _text), overwrite $victim, helper $(address {_HELPER})." >/dev/kmsg
 for try in 1 2 3 4 5 6 7 8; do
     sleep 0.5
-    cat /proc/version
+    before=$(cut -d. -f1 /proc/uptime)
+    cat /proc/version || break
+    [ "$(($(cut -d. -f1 /proc/uptime) - before))" -lt 3 ] || break
 done
 """,
         service="Type=oneshot\nTimeoutStartSec=infinity",

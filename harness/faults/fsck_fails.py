@@ -16,7 +16,7 @@ FAULT = Fault(
     sabotage="""
 set -e
 mkfs.ext4 -q -F /dev/vda3
-debugfs -w -R 'clear_inode <2>' /dev/vda3
+debugfs -w -R 'clri <2>' /dev/vda3
 debugfs -w -R 'set_super_value state 2' /dev/vda3
 echo '/dev/vda3 /mnt ext4 defaults 0 2' >>/etc/fstab
 sync

@@ -10,7 +10,9 @@ from harness.clock import Clock, Deadline
 from harness.errors import MachineError
 from harness.faults.base import Fault, Reaction
 from harness.faults.gdb import write_memory
+from harness.faults.sockets import cut
 from harness.model import CommandReply, CommandSent, ConsoleData, Event
+from harness.qemu.argv import SOCKETS
 from harness.qemu.machine import SCRIPT_TIMEOUT_S, Inspection, QemuMachine
 from harness.qemu.process import ThreadTime
 
@@ -92,6 +94,9 @@ class Injector:
         if self.machine.pid is None:
             raise MachineError("QEMU has not been started")
         os.kill(self.machine.pid, number)
+
+    def cut_qmp(self) -> None:
+        cut(self.machine.spec.folder / SOCKETS["qmp"])
 
     def patch(self, function: str, code: bytes) -> None:
         words = self.guest(_addresses(function)).split()

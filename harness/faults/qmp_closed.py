@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 
-from harness.errors import MachineError
 from harness.faults.base import Fault, Hands, Reaction, Target
 from harness.model import Blame, FailureClass, Outcome
 
@@ -13,9 +11,7 @@ NAME = "qmp-closed"
 
 
 def _close(hands: Hands, _: re.Match[str]) -> None:
-    # The answer goes to where QMP is from then on.
-    with suppress(MachineError):
-        hands.qmp("chardev-change", {"id": "qmp", "backend": {"type": "null", "data": {}}})
+    hands.cut_qmp()
 
 
 FAULT = Fault(
