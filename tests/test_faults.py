@@ -10,7 +10,7 @@ from paths import PROJECT
 
 from harness import faults as folder_of_faults
 from harness.faults.base import Fault, Target
-from harness.faults.code import OOPS, SPIN_TICKS, oops, spin, warn
+from harness.faults.code import OOPS, SPIN_TICKS, oops, spin, spin_deaf, warn
 from harness.lab import methods
 from harness.model import FailureClass, Outcome
 from harness.registry import members
@@ -95,3 +95,4 @@ def test_machine_code_that_spins_reads_the_clock_until_its_time_is_over():
         "4839c872f0"  # cmp %rcx, %rax; jb again
         "31c0c3"  # xor %eax, %eax; ret
     )
+    assert spin_deaf(0, 0) == bytes.fromhex("9cfa") + spin(0, 0)[:-1] + bytes.fromhex("9dc3")

@@ -9,6 +9,7 @@ from harness.classify.pulse import INTERNAL_ERROR, GuestState
 from harness.model import (
     QMP_LOST,
     Blame,
+    BootPath,
     Confidence,
     EndReason,
     FailureClass,
@@ -136,8 +137,10 @@ def decided_by_text(case: Case) -> Verdict | None:
 
 def _resets(case: Case) -> Verdict | None:
     count = len(case.progress.resets)
+    if not count:
+        return None
     jumped = case.progress.jumped_at is not None
-    excess = count - (0 if jumped else 1)
+    excess = count - (0 if jumped and not _belied(case) else 1)
     if excess <= 0:
         return None
     after, announced = case.progress.reset_after[-excess]
@@ -165,6 +168,12 @@ def _resets(case: Case) -> Verdict | None:
             confidence=Confidence.MEDIUM,
         )
     return case.fail(FailureClass.UNEXPECTED_RESET, rule, reason, stage=stage, span=QMP)
+
+
+def _belied(case: Case) -> bool:
+    """A reboot through firmware was announced and came: the jump on the console is somebody's words."""
+    _, announced = case.progress.reset_after[0]
+    return case.evidence.expectation.path is BootPath.FIRMWARE and announced
 
 
 def _stage_of_reset(after: Milestone | None) -> Stage:

@@ -10,6 +10,16 @@ from harness.faults.scripts import unit_at_boot
 
 #: Ticks of the time stamp counter for which a function spins: 7 s at 5 GHz, half a minute at 1 GHz.
 SPIN_TICKS = 1 << 35
+_NOW = "0f31 48c1e220 4809d0"  # rdtsc; shl $32, %rdx; or %rdx, %rax
+_SPIN = b"".join(
+    (
+        bytes.fromhex(f"{_NOW} 48b9"),
+        SPIN_TICKS.to_bytes(8, "little"),
+        bytes.fromhex("4801c1"),  # add %rax, %rcx
+        bytes.fromhex(f"f390 {_NOW} 4839c8 72f0"),  # pause; until cmp %rcx, %rax says that it is over
+        bytes.fromhex("31c0"),
+    )
+)
 #: cli; hlt; and back to the halt, should anything wake it
 HALT = bytes.fromhex("faf4ebfd")
 #: ud2, an undefined instruction that is in no table of the kernel's own
@@ -24,17 +34,13 @@ _ASKED = re.compile(r"fault: kernel at ([0-9a-f]+) is ([0-9a-f]+), overwrite ([0
 
 
 def spin(victim: int, helper: int) -> bytes:  # noqa: ARG001
-    """A function that returns 0 after `SPIN_TICKS`, and lets nothing else run on its CPU until then."""
-    now = "0f31 48c1e220 4809d0"  # rdtsc; shl $32, %rdx; or %rdx, %rax
-    return b"".join(
-        (
-            bytes.fromhex(f"{now} 48b9"),
-            SPIN_TICKS.to_bytes(8, "little"),
-            bytes.fromhex("4801c1"),  # add %rax, %rcx
-            bytes.fromhex(f"f390 {now} 4839c8 72f0"),  # pause; until cmp %rcx, %rax says it is over
-            bytes.fromhex("31c0 c3"),
-        )
-    )
+    """A function that returns 0 after `SPIN_TICKS`, and lets nothing else run on its CPU but interrupts."""
+    return _SPIN + bytes.fromhex("c3")
+
+
+def spin_deaf(victim: int, helper: int) -> bytes:  # noqa: ARG001
+    """The same with interrupts off: what a kernel whose RCU can be preempted does not take for a quiet moment."""
+    return bytes.fromhex("9cfa") + _SPIN + bytes.fromhex("9dc3")  # pushf; cli; ...; popf; ret
 
 
 def oops(victim: int, helper: int) -> bytes:  # noqa: ARG001
