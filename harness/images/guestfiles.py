@@ -1,4 +1,7 @@
-"""The files an image gets besides its distribution's packages: images/guest, and the package of images/kexec-load."""
+"""The files an image gets besides its distribution's packages.
+
+images/guest for all, images/init/NAME by the init system, and for systemd the package of images/kexec-load.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +42,16 @@ def collect(images_dir: Path, recipe: Recipe) -> tuple[GuestFile, ...]:
 
     Raises ImageError if the package cannot be built, or two sources bring the same file.
     """
-    files = {file.path: _filled(file, recipe) for file in _tree(images_dir / "guest")}
-    if PACKAGE in files:
-        raise ImageError(f"both {images_dir}/guest and {images_dir}/kexec-load bring /{PACKAGE}")
-    files[PACKAGE] = GuestFile(PACKAGE, 0o644, _package(images_dir / "kexec-load"))
+    sources = {images_dir / folder: _tree(images_dir / folder) for folder in ("guest", f"init/{recipe.init}")}
+    if recipe.init == "systemd":
+        sources[images_dir / "kexec-load"] = [GuestFile(PACKAGE, 0o644, _package(images_dir / "kexec-load"))]
+    brought_by: dict[str, Path] = {}
+    files: dict[str, GuestFile] = {}
+    for source, found in sources.items():
+        for file in found:
+            if file.path in files:
+                raise ImageError(f"both {brought_by[file.path]} and {source} bring /{file.path}")
+            files[file.path], brought_by[file.path] = _filled(file, recipe), source
     return tuple(files[path] for path in sorted(files))
 
 

@@ -27,7 +27,8 @@ class RecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     #: suite of the mirror, for example `trixie`
     release: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$")]
     arch: Literal["x86_64"]
-    init: Literal["systemd"]
+    #: what runs as process 1; its files are in images/init/NAME
+    init: Literal["systemd", "busybox"]
     #: size of the root file system in MiB
     disk_mib: Annotated[int, Meta(ge=256, le=1 << 20)]
     packages: tuple[PackageName, ...]
@@ -80,6 +81,10 @@ def read_recipe(path: Path) -> Recipe:
         content = msgspec.convert(table, RecipeFile)
     except msgspec.ValidationError as error:
         raise _wrong_recipe(path, text, table, str(error)) from error
+    for key in ("enable", "mask"):
+        if getattr(content, key) and content.init != "systemd":
+            problem = f"names systemd's units, and this image's init is {content.init}"
+            raise ConfigError(problem, file=path, line=line_of(text, (key,)), key=key)
     return Recipe(name=path.stem, **msgspec.structs.asdict(content))
 
 

@@ -108,17 +108,25 @@ def customize_scripts(recipe: Recipe) -> list[str]:
             f'mkdir -p "$1/boot/grub/{platform}" && chroot "$1" grub-mkimage -O {platform} -p /boot/grub'
             f" -c /boot/grub/early.cfg -o /boot/grub/{platform}/{name} {GRUB_MODULES} {modules}"
         )
-    scripts.append(f'chroot "$1" dpkg --install /{PACKAGE}')
+    scripts += _init_scripts(recipe)
     if recipe.spare_packages:
         scripts.append(SPARE_SCRIPT + " ".join(recipe.spare_packages))
-    if recipe.enable:
-        scripts.append(f'chroot "$1" systemctl enable {" ".join(recipe.enable)}')
-    if recipe.mask:
-        scripts.append(f'chroot "$1" systemctl mask {" ".join(recipe.mask)}')
     # The console is reached by nobody but the harness.
     scripts.append('chroot "$1" passwd --delete root')
     # The mirror is of no use to a guest without a network, and two mirrors must give the same disk.
     scripts.append('rm -f "$1/etc/apt/sources.list" "$1"/etc/apt/sources.list.d/*')
+    return scripts
+
+
+def _init_scripts(recipe: Recipe) -> list[str]:
+    """What the image's init system needs."""
+    if recipe.init == "busybox":
+        return ['chroot "$1" /usr/lib/kexec-harness/set-up']
+    scripts = [f'chroot "$1" dpkg --install /{PACKAGE}']
+    if recipe.enable:
+        scripts.append(f'chroot "$1" systemctl enable {" ".join(recipe.enable)}')
+    if recipe.mask:
+        scripts.append(f'chroot "$1" systemctl mask {" ".join(recipe.mask)}')
     return scripts
 
 

@@ -38,6 +38,14 @@ NONCE_WORD = "kexec_harness.nonce"
 PATIENT = "LOAD_TIMEOUT=75"
 
 
+#: Guest script that asks for a reboot as the image's init system wants it. Up to systemd 254 its `reboot` is a kexec
+#: whenever a kernel is loaded, and `systemctl reboot` never; elsewhere there is only one of them.
+REBOOT = "if [ -d /run/systemd/system ]; then systemctl reboot; else reboot; fi"
+
+#: where an image without systemd reads the next kernel's command line, if the next reboot is to be a kexec
+NEXT_COMMAND_LINE = "/run/kexec-harness/command-line"
+
+
 def with_kexec_load() -> str:
     """Guest script that has kexec-load in service, from the package in the image if another method has purged it."""
     return """

@@ -1,9 +1,9 @@
-"""cold: the same `systemctl reboot`, with kexec-load told to stand aside, through firmware and boot loader."""
+"""cold: the same reboot as `kexec`, with kexec-load told to stand aside, through firmware and boot loader."""
 
 from __future__ import annotations
 
 from harness.model import BootPath
-from harness.reboot.base import Method, remember
+from harness.reboot.base import NEXT_COMMAND_LINE, REBOOT, Method, remember
 
 NAME = "cold"
 
@@ -12,7 +12,7 @@ def _arm(nonce: str) -> str:
     return f"""
 set -e
 {remember(nonce)}
-rm -f /run/kexec-load/conf.d/kexec-harness.conf
+rm -f /run/kexec-load/conf.d/kexec-harness.conf {NEXT_COMMAND_LINE}
 if command -v kexec-load >/dev/null; then
     kexec-load skip
 elif [ -e /etc/init.d/kexec-load ]; then
@@ -23,8 +23,8 @@ fi
 
 METHOD = Method(
     name=NAME,
-    summary="systemctl reboot through firmware and boot loader",
+    summary="a reboot through firmware and boot loader",
     path=BootPath.FIRMWARE,
     arm=_arm,
-    trigger="systemctl reboot",
+    trigger=REBOOT,
 )

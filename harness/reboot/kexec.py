@@ -1,9 +1,21 @@
-"""kexec: kexec-load stages the kernel at shutdown, its final hook jumps into it."""
+"""kexec: kexec-load stages the kernel at shutdown, its final hook jumps into it.
+
+An image without systemd has no kexec-load: there the script that ends the system does the same two steps.
+"""
 
 from __future__ import annotations
 
 from harness.model import BootPath
-from harness.reboot.base import NONCE_WORD, PATIENT, Method, remember, with_kexec_load
+from harness.reboot.base import (
+    NEXT_COMMAND_LINE,
+    NONCE_WORD,
+    PATIENT,
+    REBOOT,
+    Method,
+    command_line_with,
+    remember,
+    with_kexec_load,
+)
 
 NAME = "kexec"
 
@@ -14,6 +26,11 @@ def _arm(nonce: str) -> str:
     return f"""
 set -e
 {remember(nonce)}
+if ! [ -d /run/systemd/system ]; then
+{command_line_with(nonce)}
+    printf '%s\\n' "$command_line" >{NEXT_COMMAND_LINE}
+    exit
+fi
 {with_kexec_load()}
 kexec-load unskip
 mkdir -p /run/kexec-load/conf.d
@@ -23,8 +40,8 @@ printf '%s\\n' 'APPEND_ONCE="{NONCE_WORD}={nonce}"' MAX_FAILURES=0 {PATIENT} >/r
 
 METHOD = Method(
     name=NAME,
-    summary="systemctl reboot with kexec-load in service",
+    summary="a reboot with kexec-load in service",
     path=BootPath.KEXEC,
     arm=_arm,
-    trigger="systemctl reboot",
+    trigger=REBOOT,
 )
