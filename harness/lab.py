@@ -128,7 +128,7 @@ class Lab:
         boot = DirectBoot(image.kernel, image.initrd, image.cmdline) if cell.loader is Loader.DIRECT else None
         return machine_spec(
             cell,
-            self._settings,
+            self._settings.for_cell(cell),
             folder=folder,
             accel=self.accel.accel,
             ovmf_code=host.firmware_files(cell.firmware).code,

@@ -25,6 +25,7 @@ from harness.clock import HostClock
 from harness.config import DIMENSIONS, SETTINGS, Settings, Sources, resolve
 from harness.config.cells import expand
 from harness.config.matrix import read_matrix
+from harness.config.settings import DRAWN
 from harness.devices.base import DeviceSet
 from harness.errors import HarnessError, MachineError
 from harness.guest import Guest
@@ -66,6 +67,9 @@ class Plugin:
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """The cells of this run. Raises ConfigError."""
+        if self.settings.shard is not None and self.settings.origins["seed"] == DRAWN:
+            mend = f"give all shards the same one, for example SEED={self.settings.seed}"
+            raise self.settings.error("shard", "a shard needs a SEED: parts with other seeds are no one run", mend=mend)
         matrix = read_matrix(self.settings.matrix, folder=self._config.invocation_params.dir)
         found = expand(matrix, self.settings, known_names(self.settings))
         for left in found.excluded:
@@ -302,12 +306,14 @@ class Soak:
 
 
 @pytest.fixture
-def soak(campaign_cycles: Sequence[CycleEnd], request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Soak:
+def soak(
+    cell: Cell, campaign_cycles: Sequence[CycleEnd], request: pytest.FixtureRequest, pytestconfig: pytest.Config
+) -> Soak:
     """The cell's campaign, finished."""
     properties = request.node.user_properties
     return Soak(
         campaign_cycles,
-        pytestconfig.stash[_PLUGIN].settings,
+        pytestconfig.stash[_PLUGIN].settings.for_cell(cell),
         lambda name, value: properties.append((name, value)),
     )
 

@@ -92,7 +92,7 @@ def test_a_setting_given_to_pytest_without_a_file_counts_too(tmp_path):
 
 
 def test_every_setting_has_a_field_and_all_of_its_names():
-    assert {definition.name for definition in SETTINGS} | {"origins"} == set(Settings.__struct_fields__)
+    assert {definition.name for definition in SETTINGS} | {"origins", "overrides"} == set(Settings.__struct_fields__)
     [definition] = [definition for definition in SETTINGS if definition.name == "failure_budget"]
     assert (definition.option, definition.key) == ("--kexec-failure-budget", "kexec_failure_budget")
     assert (definition.variable, definition.make_variable) == ("KEXEC_FAILURE_BUDGET", "FAILURE_BUDGET")

@@ -44,6 +44,8 @@ class RunSession:
         accel, image = self.lab.accel, self.lab.image(cell.image)
         run = self._describe()
         create_run(self.settings.results, run.run_id)
+        settings = self.settings.for_cell(cell)
+        own = settings.records_beside(self.settings)
         argv = tuple(self.lab.command_line(cell))
         update_run(
             self.run_dir,
@@ -53,16 +55,17 @@ class RunSession:
                 cells=(*known.cells, cell),
                 images={**known.images, cell.image: image.sha256},
                 argv={**known.argv, cell.cell_id: argv},
+                cell_settings={**known.cell_settings, cell.cell_id: own} if own else known.cell_settings,
             ),
         )
         with CellStore(self.run_dir, cell.cell_id) as store:
             CellCampaign(
                 cell,
-                [lookup(methods(), name, "method") for name in self.settings.methods],
+                [lookup(methods(), name, "method") for name in settings.methods],
                 lookup(device_sets(), cell.device_set, "device set"),
                 identity=Identity(run.run_id, accel.accel, self.lab.qemu.version),
-                seed=self.settings.seed,
-                blocks=self.settings.blocks,
+                seed=settings.seed,
+                blocks=settings.blocks,
                 make_machine=lambda: self.lab.make_machine(cell),
                 store=store,
                 say=self._say,
@@ -86,7 +89,7 @@ class RunSession:
             accel=accel.accel,
             accel_reason=accel.reason,
             qemu_version=self.lab.qemu.version,
-            host=_host(),
+            host=host_facts(),
             settings=self.settings.records(),
         )
 
@@ -97,7 +100,8 @@ def finished(run_dir: Path, cell: Cell) -> list[CycleEnd]:
     return [record for record in read_records(path) if isinstance(record, CycleEnd)] if path.exists() else []
 
 
-def _host() -> dict[str, object]:
+def host_facts() -> dict[str, object]:
+    """What run.json keeps of the host; runs on hosts with the same CPUs and machine take about the same time."""
     return {
         "kernel": platform.release(),
         "machine": platform.machine(),

@@ -13,6 +13,7 @@ import msgspec
 from harness.errors import ConfigError, StoreError
 from harness.model import RunInfo
 from harness.report import terminal
+from harness.report.model import Report
 from harness.report.summarise import summarise
 from harness.report.write import write_reports
 from harness.stats.compare import MARGIN
@@ -26,11 +27,21 @@ MAX_WIDTH = 120
 @click.argument("run_dir", type=click.Path(path_type=Path))
 def report(run_dir: Path) -> None:
     """Derive every report of RUN_DIR once more from its records, and print the summary."""
+    print_summary(write_run_reports(run_dir))
+
+
+def write_run_reports(run_dir: Path) -> Report:
+    """Derive every report of a run from its records. Raises ConfigError or StoreError."""
     if not run_dir.is_dir():
         raise ConfigError("no such folder", file=run_dir, mend="name the folder of a run, such as results/latest")
     info, records = read_run(run_dir)
     result = summarise(info, records, margin=recorded_margin(info))
     write_reports(result, run_dir)
+    return result
+
+
+def print_summary(result: Report) -> None:
+    """The summary, as wide as the terminal allows."""
     width = min(shutil.get_terminal_size((terminal.WIDTH, 24)).columns, MAX_WIDTH)
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     click.echo(terminal.render(result, width, colour=colour), nl=False)

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     CHOICE = "one word"
     LIST = "a list of names"
     PATH = "a path"
+    SHARD = "a shard"
 
 
 class Definition(Struct, frozen=True, kw_only=True):
@@ -47,6 +48,8 @@ class Definition(Struct, frozen=True, kw_only=True):
     may_be_empty: bool = False
     #: a dimension of cells: what the matrix varies
     dimension: bool = False
+    #: whether the matrix may set it for single cells and for a selection
+    per_cell: bool = False
 
     @property
     def option(self) -> str:
@@ -95,6 +98,7 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="blocks",
+        per_cell=True,
         kind=Kind.WHOLE,
         help="blocks per cell; each is one cycle of every method",
         default=10,
@@ -122,6 +126,7 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="stop",
+        per_cell=True,
         kind=Kind.CHOICE,
         help="fixed: run all blocks; auto: as soon as the question is settled (in this version: run all blocks)",
         default="fixed",
@@ -163,6 +168,7 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="memory",
+        per_cell=True,
         kind=Kind.WHOLE,
         help="memory of a machine in MiB",
         default=1024,
@@ -172,6 +178,7 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="smp",
+        per_cell=True,
         kind=Kind.WHOLE,
         help="CPUs of a machine",
         default=2,
@@ -181,6 +188,7 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="margin",
+        per_cell=True,
         kind=Kind.NUMBER,
         help="difference of failure rates that still counts as no worse, 0.01 for one in a hundred",
         default=0.01,
@@ -190,12 +198,30 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="failure_budget",
+        per_cell=True,
         kind=Kind.WHOLE,
         help="failed cycles allowed per arm",
         default=0,
         low=0,
         high=MAX_BLOCKS,
         example="0",
+    ),
+    Definition(
+        name="cycle_seconds",
+        per_cell=True,
+        kind=Kind.NUMBER,
+        help="seconds that a reboot takes, for estimates where no run on this host has shown it, and for shards",
+        default=45.0,
+        low=0.1,
+        high=7200,
+        example="45",
+    ),
+    Definition(
+        name="shard",
+        kind=Kind.SHARD,
+        help="run one of several parts of the cells, e.g. 2/5; every cell is in one of them; empty: all cells",
+        example="2/5",
+        may_be_empty=True,
     ),
     Definition(
         name="matrix",
@@ -222,3 +248,9 @@ SETTINGS: tuple[Definition, ...] = (
 
 #: names of the settings that are dimensions of cells, in the order in which cells vary: the last one fastest
 DIMENSIONS: tuple[str, ...] = tuple(definition.name for definition in SETTINGS if definition.dimension)
+
+#: name -> definition
+BY_NAME: dict[str, Definition] = {definition.name: definition for definition in SETTINGS}
+
+#: names of the settings that a single cell may have of its own
+PER_CELL: tuple[str, ...] = tuple(definition.name for definition in SETTINGS if definition.per_cell)

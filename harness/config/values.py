@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from harness.config.shards import Shard
 from harness.config.table import Definition, Kind
 from harness.errors import ConfigError
 from harness.registry import unknown
@@ -41,7 +42,7 @@ class Given(Struct, frozen=True, kw_only=True):
 
 
 def parse(definition: Definition, given: Given) -> object:
-    """The value: str, int, float, Path, a tuple of str, or None for an empty one that may be. Raises ConfigError."""
+    """The value: str, int, float, Path, a tuple of str, a Shard, or None for an empty one. Raises ConfigError."""
     raw = given.raw.strip() if isinstance(given.raw, str) else given.raw
     if raw in ("", [], ()):
         if definition.may_be_empty:
@@ -129,6 +130,16 @@ def _path(definition: Definition, given: Given, raw: object) -> Path:
         raise given.error(f"{text!r}: {error}", mend=_example(definition)) from error
 
 
+def _shard(definition: Definition, given: Given, raw: object) -> Shard:
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", raw) if isinstance(raw, str) else None
+    if not found:
+        raise _wrong_kind(definition, given)
+    shard = Shard(int(found[1]), int(found[2]))
+    if not 1 <= shard.number <= shard.of:
+        raise given.error(f"{raw!r} does not exist: shards of {shard.of} are 1/{shard.of} to {shard.of}/{shard.of}")
+    return shard
+
+
 #: one for each kind
 PARSERS: dict[Kind, Callable[[Definition, Given, object], object]] = {
     Kind.TEXT: _text,
@@ -137,4 +148,5 @@ PARSERS: dict[Kind, Callable[[Definition, Given, object], object]] = {
     Kind.CHOICE: _choice,
     Kind.LIST: _names,
     Kind.PATH: _path,
+    Kind.SHARD: _shard,
 }

@@ -21,7 +21,7 @@ from harness.model.events import (
     Vcpu,
 )
 from harness.model.evidence import Evidence, Expectation
-from harness.model.records import SETUP, CycleEnd, CycleRecord, CycleStart, RunInfo, Setting
+from harness.model.records import SETUP, CycleEnd, CycleRecord, CycleStart, RunInfo, RunPart, Setting
 from harness.model.verdicts import (
     Blame,
     BootPath,
@@ -70,6 +70,7 @@ __all__ = [
     "Proof",
     "QmpEvent",
     "RunInfo",
+    "RunPart",
     "Setting",
     "Span",
     "Stage",

@@ -100,6 +100,20 @@ class Setting(Struct, frozen=True):
     origin: str
 
 
+class RunPart(Struct, frozen=True, kw_only=True):
+    """A run that was merged into another one."""
+
+    run_id: str
+    started_at: str
+    ended_at: str | None = None
+    exit_status: int | None = None
+    #: which part of the cells it ran, such as 2/5; None for a run of its own
+    shard: str | None = None
+    host: dict[str, Any] = {}
+    #: ids of its cells
+    cells: tuple[str, ...] = ()
+
+
 class RunInfo(Struct, frozen=True, kw_only=True):
     """run.json: what ran, with what, on what."""
 
@@ -116,8 +130,12 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     qemu_version: str
     host: dict[str, Any] = {}
     settings: dict[str, Setting] = {}
+    #: cell id -> the settings that the matrix gives this cell in place of the run's
+    cell_settings: dict[str, dict[str, Setting]] = {}
     cells: tuple[Cell, ...] = ()
     #: image name -> sha256 of its disk
     images: dict[str, str] = {}
     #: cell id -> QEMU command line of its first machine
     argv: dict[str, tuple[str, ...]] = {}
+    #: the runs that this one was merged from, if it was
+    parts: tuple[RunPart, ...] = ()

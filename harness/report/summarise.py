@@ -43,10 +43,19 @@ def summarise(run: RunInfo, records: Iterable[CycleRecord], margin: float = MARG
         cycles.sort(key=lambda end: (end.cycle, end.started_at))
     return Report(
         run=run,
-        cells=tuple(_cell(cell_id, cells.get(cell_id), found, margin, baseline) for cell_id, found in by_cell.items()),
+        cells=tuple(
+            _cell(cell_id, cells.get(cell_id), found, margin_of(run, cell_id, margin), baseline)
+            for cell_id, found in by_cell.items()
+        ),
         cycles=tuple(row for found in by_cell.values() for row in found),
         interrupted=tuple(interrupted),
     )
+
+
+def margin_of(run: RunInfo, cell_id: str, margin: float) -> float:
+    """The margin of one cell: its own if the matrix gave it one, else the run's."""
+    own = run.cell_settings.get(cell_id, {}).get("margin")
+    return float(own.value) if own is not None and isinstance(own.value, int | float) else margin
 
 
 def _match(records: Iterable[CycleRecord]) -> tuple[list[CycleEnd], list[CycleStart]]:
