@@ -1,0 +1,105 @@
+"""What the numbers say, in plain sentences. Every format shows these; none words a result of its own."""
+
+from __future__ import annotations
+
+import math
+
+#: forecasts reach no further than this many blocks
+MAX_FORECAST = 200_000
+
+
+def counts(names: tuple[str, str], candidate: tuple[int, int], baseline: tuple[int, int]) -> str:
+    """`kexec failed 3 of 400, cold 0 of 400: `, from (failed, cycles) of both."""
+    return f"{names[0]} failed {candidate[0]} of {candidate[1]}, {names[1]} {baseline[0]} of {baseline[1]}: "
+
+
+def worse(name: str, *, p_value: float, at_most: float, level: float) -> str:
+    """`kexec is worse (p = 0.031), at most 2.9 points worse (95 %)`."""
+    return f"{name} is worse (p = {p_value:.2g}), {_at_most(at_most, level)}"
+
+
+def worse_at_any_time(name: str, *, e_value: float, at_least: float, at_most: float, level: float) -> str:
+    """The same for a run that may have stopped early: with the e-value and both limits of its own interval."""
+    least = f"at least {points(at_least, up=False)} and " if at_least > 0 else ""
+    return f"{name} is worse (e = {shown_e(e_value)}), {least}{_at_most(at_most, level)}"
+
+
+def no_worse(name: str, *, at_most: float, margin: float, level: float) -> str:
+    """`no evidence that kexec is worse; it is at most 0.9 points worse (95 %), within the margin of 1 point`."""
+    return f"no evidence that {name} is worse; it is {_at_most(at_most, level)}, within the margin of {points(margin)}"
+
+
+def undecided(more: int | None) -> str:
+    """How many more blocks would settle it, if any number would."""
+    if more is None:
+        return f"undecided; at these rates not even {MAX_FORECAST} blocks would settle it"
+    return f"undecided; about {more} more {_blocks(more)} would settle it if these rates go on"
+
+
+def unadjusted(p_value: float, gates: int) -> str:
+    """What follows `undecided` where one comparison alone would have been called worse."""
+    return f" (p = {p_value:.2g} would be worse for this cell alone, not for one of {gates} looked at)"
+
+
+def nothing_known(names: list[str]) -> str:
+    """Arms without a valid cycle."""
+    return f"undecided: no valid cycle of {' and '.join(names)}"
+
+
+def left_out(blocks: int) -> str:
+    """Blocks that are no pair."""
+    return f"; {blocks} {_blocks(blocks)} without a valid cycle of both left out"
+
+
+def specification(name: str, failed: int, n: int, specified: float, *, meets: bool | None, at_most: float) -> str:
+    """Whether an arm fails less often than was specified; `meets` None is undecided."""
+    known = {
+        True: "it meets the specification",
+        False: "it does not meet the specification",
+        None: "undecided against the specification",
+    }[meets]
+    limit = f"at most {percent_up(at_most)} (95 %)"
+    return f"{name} failed {failed} of {n}: {known} of fewer than {one_in(specified)}; {limit}"
+
+
+def stopped(blocks: int, why: str) -> str:
+    """Why a run went no further."""
+    return f"stopped after {blocks} {_blocks(blocks)}: {why}"
+
+
+def invisible(blocks: int, bound: float, level: float) -> str:
+    """`60 clean blocks: anything under 4.9 % stays invisible (95 %)`."""
+    return f"{blocks} clean {_blocks(blocks)}: anything under {100 * bound:.2g} % stays invisible ({100 * level:.3g} %)"
+
+
+def one_in(share: float) -> str:
+    """A rate as people say it: `1 in 500`, or in percent where it is not one in a whole number."""
+    whole = round(1 / share)
+    return f"1 in {whole}" if whole > 1 and abs(whole * share - 1) < 1e-9 else f"{100 * share:.3g} %"
+
+
+def points(share: float, *, up: bool = True) -> str:
+    """A difference of rates in percentage points, three digits; rounded up where it stands after "at most"."""
+    value = 100 * share
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    scaled = round(value * 10.0**digits, 3)
+    rounded = (math.ceil(scaled) if up else math.floor(scaled)) / 10.0**digits
+    return f"{rounded:g} {'point' if rounded == 1 else 'points'}"
+
+
+def percent_up(share: float) -> str:
+    """A rate in percent that stands after "at most": rounded up."""
+    return points(share).split()[0] + " %"
+
+
+def shown_e(e_value: float) -> str:
+    """An e-value, which may be astronomical."""
+    return f"{e_value:.3g}" if e_value < 1e6 else "over a million"
+
+
+def _at_most(share: float, level: float) -> str:
+    return f"at most {points(share)} worse ({100 * level:.3g} %)"
+
+
+def _blocks(number: int) -> str:
+    return "block" if number == 1 else "blocks"
