@@ -129,9 +129,10 @@ class Recorder(Struct, frozen=True):
         )
 
 
-def describe(end: CycleEnd, planned: int) -> str:
-    """One line about a finished cycle; `planned` is how many the cell will have."""
-    place = f"{end.cell_id} {end.cycle + 1}/{planned} {end.method}"
+def describe(end: CycleEnd, planned: int | None) -> str:
+    """One line about a finished cycle; `planned` is how many the cell will have, None if nobody knows."""
+    number = f"{end.cycle + 1}/{planned}" if planned is not None else f"{end.cycle + 1}"
+    place = f"{end.cell_id} {number} {end.method}"
     if end.outcome is Outcome.PASS:
         times = end.phases
         parts = (("total", times.total_s), ("shutdown", times.shutdown_s), ("hand-off", times.handoff_s))

@@ -116,6 +116,8 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     qemu_version: str
     host: dict[str, Any] = {}
     settings: dict[str, Setting] = {}
+    #: comparisons that were planned, and share one error of calling an arm worse for nothing
+    gates: int = 1
     cells: tuple[Cell, ...] = ()
     #: image name -> sha256 of its disk
     images: dict[str, str] = {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import geometric_mean
+
+from msgspec import Struct
 
 from harness.model import (
     SETUP,
@@ -18,8 +20,10 @@ from harness.model import (
     RunInfo,
 )
 from harness.report.model import MEASURES, ArmSummary, CellReport, Contrast, Report, Timing, seconds
-from harness.stats.compare import MARGIN, compare_arms
+from harness.stats.compare import MARGIN, Decision
 from harness.stats.duration import Ratio, paired_ratio, quantile
+from harness.stats.judge import arm_p_value, compare_cycles
+from harness.stats.multiplicity import holm_divisors
 from harness.stats.proportion import rate
 
 #: the method that others are held against
@@ -41,12 +45,60 @@ def summarise(run: RunInfo, records: Iterable[CycleRecord], margin: float = MARG
         by_cell.setdefault(row.cell_id, []).append(row)
     for cycles in by_cell.values():
         cycles.sort(key=lambda end: (end.cycle, end.started_at))
+    how = _How(margin, baseline, stopped_early(run, by_cell.values()))
+    gates = _gates(by_cell, how, run.gates)
     return Report(
         run=run,
-        cells=tuple(_cell(cell_id, cells.get(cell_id), found, margin, baseline) for cell_id, found in by_cell.items()),
+        cells=tuple(_cell(cell_id, cells.get(cell_id), found, how, gates) for cell_id, found in by_cell.items()),
         cycles=tuple(row for found in by_cell.values() for row in found),
         interrupted=tuple(interrupted),
     )
+
+
+class _How(Struct, frozen=True):
+    """How arms are compared in this run."""
+
+    margin: float
+    baseline: str
+    #: whether the run may have stopped for what it saw
+    anytime: bool
+
+
+def has_worse_arm(report: Report) -> bool:
+    """Whether any arm of any cell was shown to fail more often than its baseline."""
+    contrasts = (contrast for cell in report.cells for contrast in cell.contrasts)
+    return any(contrast.comparison.decision is Decision.WORSE for contrast in contrasts)
+
+
+def stopped_early(run: RunInfo, cells: Iterable[Sequence[CycleEnd]]) -> bool:
+    """Whether a run was free to end for what it saw: by its own rule, or because somebody ended it.
+
+    After that only intervals that hold at any time are honest.
+    """
+    settings = {name: setting.value for name, setting in run.settings.items()}
+    if settings.get("stop", "fixed") != "fixed":
+        return True
+    blocks = settings.get("blocks")
+    return isinstance(blocks, int) and any(rows and max(row.block for row in rows) + 1 < blocks for rows in cells)
+
+
+def _gates(by_cell: Mapping[str, Sequence[CycleEnd]], how: _How, planned: int) -> dict[tuple[str, str], int]:
+    """Cell and method -> what Holm's method divides the error of its comparison by."""
+    p_values: dict[tuple[str, str], float] = {}
+    for cell_id, rows in by_cell.items():
+        by_method = _by_method(rows)
+        baseline = by_method.pop(how.baseline, [])
+        for name, mine in by_method.items():
+            if name != SETUP and baseline:
+                p_values[cell_id, name] = arm_p_value(mine, baseline, anytime=how.anytime)
+    return dict(zip(p_values, holm_divisors(list(p_values.values()), planned), strict=True))
+
+
+def _by_method(rows: Sequence[CycleEnd]) -> dict[str, list[CycleEnd]]:
+    by_method: dict[str, list[CycleEnd]] = defaultdict(list)
+    for row in rows:
+        by_method[row.method].append(row)
+    return by_method
 
 
 def _match(records: Iterable[CycleRecord]) -> tuple[list[CycleEnd], list[CycleStart]]:
@@ -90,20 +142,27 @@ def _as_end(start: CycleStart, run: RunInfo, cell: Cell | None) -> CycleEnd:
     )
 
 
-def _cell(cell_id: str, cell: Cell | None, rows: Sequence[CycleEnd], margin: float, baseline: str) -> CellReport:
-    by_method: dict[str, list[CycleEnd]] = defaultdict(list)
-    for row in rows:
-        by_method[row.method].append(row)
+def _cell(
+    cell_id: str, cell: Cell | None, rows: Sequence[CycleEnd], how: _How, gates: Mapping[tuple[str, str], int]
+) -> CellReport:
+    baseline, by_method = how.baseline, _by_method(rows)
     setup = by_method.pop(SETUP, [])
     arms = {name: _arm(name, by_method[name]) for name in sorted(by_method, key=lambda name: (name == baseline, name))}
     contrasts = [
         Contrast(
             method=name,
             baseline=baseline,
-            comparison=compare_arms(arm.rate, arms[baseline].rate, names=(name, baseline), margin=margin),
+            comparison=compare_cycles(
+                by_method[name],
+                by_method[baseline],
+                names=(name, baseline),
+                margin=how.margin,
+                gates=gates[cell_id, name],
+                anytime=how.anytime,
+            ),
             ratios={measure: _ratio(by_method[name], by_method[baseline], measure) for measure in MEASURES},
         )
-        for name, arm in arms.items()
+        for name in arms
         if name != baseline and baseline in arms
     ]
     return CellReport(

@@ -19,6 +19,7 @@ COLUMNS = (
     *("baseline", "ratio", "ratio_low", "ratio_high", "ratio_level", "ratio_pairs"),
     *("decision", "p_value", "risk_difference", "difference_low", "difference_high", "margin", "more_blocks"),
     *("top_failure_class", "interrupted", "setup_failed"),
+    *("anytime", "difference_at_most", "p_beyond_margin", "e_worse", "e_no_worse", "gates"),
 )
 
 
@@ -70,4 +71,10 @@ def _of_contrast(contrast: Contrast) -> dict[str, Value]:
         "difference_high": comparison.high,
         "margin": comparison.margin,
         "more_blocks": comparison.more_blocks,
+        "anytime": int(comparison.anytime),
+        "difference_at_most": comparison.at_most,
+        "p_beyond_margin": comparison.p_beyond_margin,
+        "e_worse": comparison.e_worse,
+        "e_no_worse": comparison.e_no_worse,
+        "gates": comparison.gates,
     }

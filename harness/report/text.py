@@ -35,10 +35,10 @@ def percent(share: float) -> str:
 
 
 def rate_text(rate: Rate) -> str:
-    """`0.75 % [0.15, 2.2]`, or `-` if no cycle was valid."""
-    if rate.rate is None or rate.low is None or rate.high is None:
+    """`0.75 % [0.25, 2.2]` with Wilson's interval, or `-` if no cycle was valid."""
+    if rate.rate is None or rate.wilson_low is None or rate.wilson_high is None:
         return UNKNOWN
-    return f"{percent(rate.rate)} % [{percent(rate.low)}, {percent(rate.high)}]"
+    return f"{percent(rate.rate)} % [{percent(rate.wilson_low)}, {percent(rate.wilson_high)}]"
 
 
 def seconds_text(value: float | None) -> str:
