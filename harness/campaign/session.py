@@ -123,7 +123,7 @@ class RunSession:
             accel=accel.accel,
             accel_reason=accel.reason,
             qemu_version=self.lab.qemu.version,
-            host=_host(),
+            host=host_facts(),
             gates=self.gates,
             settings=self.settings.records(),
         )
@@ -156,7 +156,8 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
     return {**named, "QEMU": settings.qemu} if settings.qemu else named
 
 
-def _host() -> dict[str, object]:
+def host_facts() -> dict[str, object]:
+    """What run.json keeps of the host; runs on hosts with the same CPUs and machine take about the same time."""
     return {
         "kernel": platform.release(),
         "machine": platform.machine(),

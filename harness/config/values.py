@@ -86,13 +86,13 @@ def _whole(definition: Definition, given: Given, raw: object) -> int:
 
 def _number(definition: Definition, given: Given, raw: object) -> float:
     if isinstance(raw, str) and not given.typed:
-        raw = _number_of(raw)
+        raw = number_of(raw)
     if not isinstance(raw, int | float) or isinstance(raw, bool):
         raise _wrong_kind(definition, given)
     return _in_limits(definition, given, float(raw))
 
 
-def _number_of(text: str) -> object:
+def number_of(text: str) -> object:
     """`0.01`, `1%` and `1/100` are the same number; other text is none."""
     with suppress(ValueError, ZeroDivisionError):
         if text.endswith("%"):
