@@ -7,16 +7,15 @@ from collections.abc import Iterable, Iterator
 
 from harness.report.model import CellReport, Report
 from harness.report.text import (
-    UNKNOWN,
     cell_notes,
     not_covered,
     quantile_text,
     rate_text,
-    ratio_text,
     run_notes,
-    seconds_text,
+    time_notes,
     visible,
 )
+from harness.stats.sentences import UNKNOWN, factor, seconds_text
 
 NAME = "markdown"
 FILE_NAME = "report.md"
@@ -109,7 +108,8 @@ def _details(cell: CellReport) -> Iterator[str]:
     yield ""
     for contrast in cell.contrasts:
         yield f"* {plain(contrast.comparison.sentence)}"
-        yield f"* {plain(ratio_text(contrast))}"
+        for note in time_notes(contrast):
+            yield f"* {plain(note)}"
     for note in cell_notes(cell):
         yield f"* {plain(note)}"
     if cell.arms:
@@ -119,6 +119,10 @@ def _details(cell: CellReport) -> Iterator[str]:
     for arm in cell.arms:
         medians = [seconds_text(arm.timings[measure].median.value) for measure in PHASE_TITLES]
         yield from _row(plain(arm.method), *medians)
+    for contrast in cell.contrasts:
+        ratios = [contrast.ratios[measure].ratio for measure in PHASE_TITLES]
+        shown = [UNKNOWN if ratio is None else factor(ratio) for ratio in ratios]
+        yield from _row(plain(f"{contrast.method}/{contrast.baseline}"), *shown)
     if cell.troubles:
         yield from _troubles(cell)
 

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from harness.model import Cell, CycleEnd, CycleStart, Phases, RunInfo
+from harness.model import Cell, CycleEnd, CycleStart, RunInfo
 from harness.stats.compare import Comparison
-from harness.stats.duration import Quantile, Ratio
+from harness.stats.duration import Quantile, Ratio, Saving
+from harness.stats.firmware import BreakEven
 from harness.stats.proportion import Rate
+from harness.stats.shape import Shape
+from harness.stats.times import MEASURES, PHASES
 
-#: the fields of `Phases` in their order, `total_s` first
-PHASES: tuple[str, ...] = Phases.__struct_fields__
-#: everything that is measured in seconds per cycle
-MEASURES: tuple[str, ...] = (*PHASES, "downtime_s", "vcpu_s")
+__all__ = [
+    "MEASURES",
+    "PHASES",
+    "ArmSummary",
+    "CellReport",
+    "Contrast",
+    "Report",
+    "Timing",
+    "seconds",
+]
 
 
 class Timing(Struct, frozen=True, kw_only=True):
@@ -38,6 +47,12 @@ class ArmSummary(Struct, frozen=True, kw_only=True):
     classes: dict[str, int]
     #: measure -> its times; one entry for each of `MEASURES`
     timings: dict[str, Timing]
+    #: failure class -> its rate
+    class_rates: dict[str, Rate]
+    #: how the total times are spread
+    shape: Shape
+    #: the part of the time in which vCPUs wanted to run that they waited for a CPU of the host; None if unknown
+    waiting_share: float | None
 
 
 class Contrast(Struct, frozen=True, kw_only=True):
@@ -48,6 +63,10 @@ class Contrast(Struct, frozen=True, kw_only=True):
     comparison: Comparison
     #: measure -> method's time as a multiple of the baseline's; one entry for each of `MEASURES`
     ratios: dict[str, Ratio]
+    #: seconds of the total that a reboot by this method saves
+    saved: Saving
+    #: None if the baseline's firmware was not measured
+    break_even: BreakEven | None
 
 
 class CellReport(Struct, frozen=True, kw_only=True):

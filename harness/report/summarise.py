@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import geometric_mean
 
 from msgspec import Struct
 
@@ -19,12 +18,15 @@ from harness.model import (
     Outcome,
     RunInfo,
 )
-from harness.report.model import MEASURES, ArmSummary, CellReport, Contrast, Report, Timing, seconds
+from harness.report.model import MEASURES, ArmSummary, CellReport, Contrast, Report, Timing
 from harness.stats.compare import MARGIN, Decision
-from harness.stats.duration import Ratio, paired_ratio, quantile
+from harness.stats.duration import quantile, ratio_of, saving_of
+from harness.stats.firmware import break_even
 from harness.stats.judge import arm_p_value, compare_cycles
 from harness.stats.multiplicity import holm_divisors
-from harness.stats.proportion import rate
+from harness.stats.proportion import rate, rates_by_class
+from harness.stats.shape import shape
+from harness.stats.times import Times, paired
 
 #: the method that others are held against
 BASELINE = "cold"
@@ -45,7 +47,7 @@ def summarise(run: RunInfo, records: Iterable[CycleRecord], margin: float = MARG
         by_cell.setdefault(row.cell_id, []).append(row)
     for cycles in by_cell.values():
         cycles.sort(key=lambda end: (end.cycle, end.started_at))
-    how = _How(margin, baseline, stopped_early(run, by_cell.values()))
+    how = _How(margin, baseline, stopped_early(run, by_cell.values()), _firmware_seconds(run))
     gates = _gates(by_cell, how, run.gates)
     return Report(
         run=run,
@@ -62,6 +64,13 @@ class _How(Struct, frozen=True):
     baseline: str
     #: whether the run may have stopped for what it saw
     anytime: bool
+    #: seconds that a real machine's firmware takes, if anybody said
+    firmware_s: float | None
+
+
+def _firmware_seconds(run: RunInfo) -> float | None:
+    setting = run.settings.get("firmware_seconds")
+    return float(setting.value) if setting is not None and isinstance(setting.value, int | float) else None
 
 
 def has_worse_arm(report: Report) -> bool:
@@ -147,7 +156,8 @@ def _cell(
 ) -> CellReport:
     baseline, by_method = how.baseline, _by_method(rows)
     setup = by_method.pop(SETUP, [])
-    arms = {name: _arm(name, by_method[name]) for name in sorted(by_method, key=lambda name: (name == baseline, name))}
+    times = {name: Times(found) for name, found in by_method.items()}
+    order = sorted(by_method, key=lambda name: (name == baseline, name))
     contrasts = [
         Contrast(
             method=name,
@@ -160,26 +170,29 @@ def _cell(
                 gates=gates[cell_id, name],
                 anytime=how.anytime,
             ),
-            ratios={measure: _ratio(by_method[name], by_method[baseline], measure) for measure in MEASURES},
+            ratios={measure: ratio_of(*paired(times[name], times[baseline], measure)) for measure in MEASURES},
+            saved=saving_of(*paired(times[name], times[baseline], "total_s")),
+            break_even=break_even(times[name], times[baseline], how.firmware_s),
         )
-        for name in arms
-        if name != baseline and baseline in arms
+        for name in order
+        if name != baseline and baseline in by_method
     ]
     return CellReport(
         cell_id=cell_id,
         cell=cell,
-        arms=tuple(arms.values()),
+        arms=tuple(_arm(name, by_method[name], times[name]) for name in order),
         contrasts=tuple(contrasts),
         setup_failed=len(setup),
         troubles=tuple(row for outcome in (Outcome.FAIL, Outcome.INVALID) for row in rows if row.outcome is outcome),
     )
 
 
-def _arm(method: str, rows: Sequence[CycleEnd]) -> ArmSummary:
+def _arm(method: str, rows: Sequence[CycleEnd], times: Times) -> ArmSummary:
     outcomes = Counter(row.outcome for row in rows)
     failed = outcomes[Outcome.FAIL]
     cycles = failed + outcomes[Outcome.PASS]
     classes = Counter(str(row.failure_class or UNCLASSIFIED) for row in rows if row.outcome is Outcome.FAIL)
+    ordered = dict(sorted(classes.items(), key=lambda item: (-item[1], item[0])))
     return ArmSummary(
         method=method,
         cycles=cycles,
@@ -187,27 +200,12 @@ def _arm(method: str, rows: Sequence[CycleEnd]) -> ArmSummary:
         invalid=outcomes[Outcome.INVALID],
         interrupted=sum(row.failure_class is FailureClass.INTERRUPTED for row in rows),
         rate=rate(failed, cycles),
-        classes=dict(sorted(classes.items(), key=lambda item: (-item[1], item[0]))),
-        timings={measure: _timing(rows, measure) for measure in MEASURES},
+        classes=ordered,
+        timings={
+            measure: Timing(median=quantile(times.of(measure), 0.5), p95=quantile(times.of(measure), 0.95))
+            for measure in MEASURES
+        },
+        class_rates=rates_by_class(ordered, cycles),
+        shape=shape(times.of("total_s")),
+        waiting_share=times.waiting_share(),
     )
-
-
-def _timing(rows: Sequence[CycleEnd], measure: str) -> Timing:
-    times = [time for row in rows if row.outcome is Outcome.PASS and (time := seconds(row, measure)) is not None]
-    return Timing(median=quantile(times, 0.5), p95=quantile(times, 0.95))
-
-
-def _ratio(ours: Sequence[CycleEnd], theirs: Sequence[CycleEnd], measure: str) -> Ratio:
-    """Paired by block: only blocks in which both arms passed and were measured have a pair."""
-    left, right = _by_block(ours, measure), _by_block(theirs, measure)
-    return paired_ratio([(left[block], right[block]) for block in sorted(left.keys() & right.keys())])
-
-
-def _by_block(rows: Sequence[CycleEnd], measure: str) -> dict[int, float]:
-    """Block -> the arm's time in it; the geometric mean if the block holds several. A time of 0 has no ratio."""
-    times: dict[int, list[float]] = defaultdict(list)
-    for row in rows:
-        time = seconds(row, measure)
-        if row.outcome is Outcome.PASS and time is not None and time > 0:
-            times[row.block].append(time)
-    return {block: found[0] if len(found) == 1 else geometric_mean(found) for block, found in times.items()}

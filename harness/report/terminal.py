@@ -12,18 +12,17 @@ from rich.text import Text
 from harness.model import CycleEnd
 from harness.report.model import CellReport, Contrast, Report
 from harness.report.text import (
-    UNKNOWN,
     cell_notes,
     cycle_title,
     not_covered,
     quantile_text,
     rate_text,
-    ratio_text,
     run_notes,
-    seconds_text,
+    time_notes,
     visible,
 )
 from harness.stats.compare import Decision
+from harness.stats.sentences import UNKNOWN, factor, seconds_text
 
 NAME = "terminal"
 #: not kept as a file
@@ -92,7 +91,8 @@ def _cell(console: Console, cell: CellReport) -> None:
 def _contrast(console: Console, contrast: Contrast) -> None:
     comparison = contrast.comparison
     _sentence(console, visible(comparison.sentence), DECISION_STYLE[comparison.decision])
-    _sentence(console, visible(ratio_text(contrast)))
+    for note in time_notes(contrast):
+        _sentence(console, visible(note))
 
 
 def _shown(decision: Decision) -> str:
@@ -128,6 +128,10 @@ def _phases(cell: CellReport) -> Table:
     for arm in cell.arms:
         medians = [seconds_text(arm.timings[measure].median.value) for measure in PHASE_TITLES]
         table.add_row(Text(visible(arm.method)), *medians)
+    for contrast in cell.contrasts:
+        ratios = [contrast.ratios[measure].ratio for measure in PHASE_TITLES]
+        shown = [UNKNOWN if ratio is None else factor(ratio) for ratio in ratios]
+        table.add_row(Text(visible(f"{contrast.method}/{contrast.baseline}"), "dim"), *shown)
     return table
 
 

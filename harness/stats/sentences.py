@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 
+#: stands where a number is unknown
+UNKNOWN = "-"
+#: vCPUs that wait for more than this part of the time make wall times doubtful
+BUSY = 0.1
 #: forecasts reach no further than this many blocks
 MAX_FORECAST = 200_000
 
@@ -103,3 +107,67 @@ def _at_most(share: float, level: float) -> str:
 
 def _blocks(number: int) -> str:
     return "block" if number == 1 else "blocks"
+
+
+# ---- times --------------------------------------------------------------------------------------------------------
+
+
+def saves(name: str, seconds: float, interval: str) -> str:
+    """`kexec saves 6.1 s a reboot [5.5 to 6.8 s, 95 %]`; negative where it costs time."""
+    return f"{name} saves {seconds_text(seconds)} s a reboot {interval}"
+
+
+def breaks_even(name: str, seconds: float, interval: str) -> str:
+    """From which firmware on it pays."""
+    if seconds <= 0:
+        return f"{name} is the faster one even if firmware took no time: by {seconds_text(-seconds)} s"
+    return f"{name} is the faster one where firmware takes more than {seconds_text(seconds)} s {interval}"
+
+
+def busy(share: float) -> str:
+    """Wall times of a busy host."""
+    return (
+        f"busy host: vCPUs waited in its run queue for {100 * share:.0f} % of the time in which they wanted to run; "
+        "wall times say as much of the host as of the guest, vCPU times do not"
+    )
+
+
+def outliers(name: str, number: int, n: int, longest: float) -> str:
+    """Times far off the others."""
+    are = "is" if number == 1 else "are"
+    return f"{name}: {number} of {n} times {are} far off the rest, up to {seconds_text(longest)} s; none is left out"
+
+
+def two_groups(name: str, fast: float, slow: float, slow_share: float) -> str:
+    """Times that have no middle."""
+    return (
+        f"{name}: times fall into two groups, around {seconds_text(fast)} and {seconds_text(slow)} s "
+        f"({100 * slow_share:.0f} % in the slower): a median speaks for neither"
+    )
+
+
+# ---- numbers ------------------------------------------------------------------------------------------------------
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with two significant digits: `0.75`, `2.2`, `100`."""
+    value = 100 * share
+    if value == 0 or value >= 99.5:
+        return f"{value:.3g}"
+    digits = max(0, 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}"
+
+
+def seconds_text(value: float | None) -> str:
+    """Seconds for people, three digits or so: `0.042`, `1.23`, `12.3`, `123`."""
+    if value is None:
+        return UNKNOWN
+    size = abs(value)
+    if size >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 0.1 else f"{value:.3f}"
+
+
+def factor(value: float) -> str:
+    """A ratio of times: `0.72`, `0.051`, `13`."""
+    return f"{value:.2f}" if 0.1 <= value < 10 else f"{value:.2g}"
