@@ -75,6 +75,7 @@ class Recorder(Struct, frozen=True):
             kernel_after=judgement.kernel_after,
             chain_depth=0 if verdict.path is BootPath.FIRMWARE else depth,
             vcpu_s=evidence.vcpu_s,
+            mem_available_kib=_kib(result.running.ready.get("mem_available_kib")) if result.running else None,
             vcpu_wait_s=evidence.vcpu_wait_s,
             console=console,
         )
@@ -127,6 +128,11 @@ class Recorder(Struct, frozen=True):
             started_at=start.started_at,
             **values,
         )
+
+
+def _kib(said: object) -> int | None:
+    """A guest's own word for an amount of memory, if it can be one."""
+    return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said < 1 << 40 else None
 
 
 def describe(end: CycleEnd, planned: int | None) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from msgspec import Struct
 
 from harness.model import Cell, CycleEnd, CycleStart, RunInfo
+from harness.stats.build_up import BuildUp
 from harness.stats.compare import Comparison
 from harness.stats.duration import Quantile, Ratio, Saving
 from harness.stats.firmware import BreakEven
 from harness.stats.proportion import Rate
 from harness.stats.shape import Shape
 from harness.stats.times import MEASURES, PHASES
+from harness.stats.trend import FirstFailure
 
 __all__ = [
     "MEASURES",
@@ -53,6 +55,8 @@ class ArmSummary(Struct, frozen=True, kw_only=True):
     shape: Shape
     #: the part of the time in which vCPUs wanted to run that they waited for a CPU of the host; None if unknown
     waiting_share: float | None
+    #: None for the baseline, which has no chains
+    build_up: BuildUp | None
 
 
 class Contrast(Struct, frozen=True, kw_only=True):
@@ -67,6 +71,7 @@ class Contrast(Struct, frozen=True, kw_only=True):
     saved: Saving
     #: None if the baseline's firmware was not measured
     break_even: BreakEven | None
+    first_failures: FirstFailure
 
 
 class CellReport(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from harness.model import (
     RunInfo,
 )
 from harness.report.model import MEASURES, ArmSummary, CellReport, Contrast, Report, Timing
+from harness.stats.build_up import BuildUp, build_up, compare_lives, placed
 from harness.stats.compare import MARGIN, Decision
 from harness.stats.duration import quantile, ratio_of, saving_of
 from harness.stats.firmware import break_even
@@ -157,6 +158,7 @@ def _cell(
     baseline, by_method = how.baseline, _by_method(rows)
     setup = by_method.pop(SETUP, [])
     times = {name: Times(found) for name, found in by_method.items()}
+    chain = list(placed(rows))
     order = sorted(by_method, key=lambda name: (name == baseline, name))
     contrasts = [
         Contrast(
@@ -173,6 +175,7 @@ def _cell(
             ratios={measure: ratio_of(*paired(times[name], times[baseline], measure)) for measure in MEASURES},
             saved=saving_of(*paired(times[name], times[baseline], "total_s")),
             break_even=break_even(times[name], times[baseline], how.firmware_s),
+            first_failures=compare_lives(name, baseline, chain),
         )
         for name in order
         if name != baseline and baseline in by_method
@@ -180,14 +183,17 @@ def _cell(
     return CellReport(
         cell_id=cell_id,
         cell=cell,
-        arms=tuple(_arm(name, by_method[name], times[name]) for name in order),
+        arms=tuple(
+            _arm(name, by_method[name], times[name], None if name == baseline else build_up(name, chain))
+            for name in order
+        ),
         contrasts=tuple(contrasts),
         setup_failed=len(setup),
         troubles=tuple(row for outcome in (Outcome.FAIL, Outcome.INVALID) for row in rows if row.outcome is outcome),
     )
 
 
-def _arm(method: str, rows: Sequence[CycleEnd], times: Times) -> ArmSummary:
+def _arm(method: str, rows: Sequence[CycleEnd], times: Times, builds: BuildUp | None) -> ArmSummary:
     outcomes = Counter(row.outcome for row in rows)
     failed = outcomes[Outcome.FAIL]
     cycles = failed + outcomes[Outcome.PASS]
@@ -208,4 +214,5 @@ def _arm(method: str, rows: Sequence[CycleEnd], times: Times) -> ArmSummary:
         class_rates=rates_by_class(ordered, cycles),
         shape=shape(times.of("total_s")),
         waiting_share=times.waiting_share(),
+        build_up=builds,
     )

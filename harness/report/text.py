@@ -5,11 +5,14 @@ from __future__ import annotations
 from harness.model import CycleEnd, RunInfo
 from harness.report.model import ArmSummary, CellReport, Contrast
 from harness.stats import sentences
+from harness.stats.build_up import BuildUp
 from harness.stats.duration import Quantile, Ratio, Saving
 from harness.stats.proportion import LEVEL, Rate, upper_bound
 from harness.stats.sentences import UNKNOWN, factor, percent, seconds_text
 
 MAX_TEXT = 400
+#: p-values of advice below this are shown
+ADVICE = 0.01
 
 
 def visible(text: str, limit: int = MAX_TEXT) -> str:
@@ -60,6 +63,9 @@ def time_notes(contrast: Contrast) -> tuple[str, ...]:
     if even is not None and even.saved is not None and even.saved.seconds is not None and even.assumed_s is not None:
         said = sentences.saves(contrast.method, even.saved.seconds, saving_interval(even.saved))
         notes.append(f"with a firmware that takes {seconds_text(even.assumed_s)} s {said}")
+    first = contrast.first_failures
+    if first.p_value is not None and first.p_value < ADVICE:
+        notes.append(sentences.first_failures(contrast.method, contrast.baseline, first.p_value, first.at_least))
     return tuple(notes)
 
 
@@ -102,6 +108,23 @@ def arm_notes(arm: ArmSummary) -> tuple[str, ...]:
         notes.append(sentences.outliers(arm.method, len(arm.shape.outliers), arm.shape.n, max(arm.shape.outliers)))
     if (groups := arm.shape.groups) is not None:
         notes.append(sentences.two_groups(arm.method, groups.fast, groups.slow, groups.slow_share))
+    return (*notes, *(build_up_notes(arm.method, arm.build_up) if arm.build_up else ()))
+
+
+def build_up_notes(method: str, found: BuildUp) -> tuple[str, ...]:
+    """What builds up, where it is shown: advice."""
+    notes = []
+    depth, time, memory, change = found.depth, found.time, found.memory, found.change
+    if depth.p_value is not None and depth.p_value < ADVICE:
+        notes.append(sentences.fails_with_depth(method, depth.table, depth.p_value))
+    if time.per_step is not None and time.is_shown:
+        between = f"[{seconds_text(time.low)} to {seconds_text(time.high)} s, 95 %]"
+        notes.append(sentences.per_kexec(method, "takes", f"{seconds_text(time.per_step)} s longer", between))
+    if memory.per_step is not None and memory.low is not None and memory.high is not None and memory.is_shown:
+        between = f"[{-memory.high / 1024:.3g} to {-memory.low / 1024:.3g} MiB, 95 %]"
+        notes.append(sentences.per_kexec(method, "leaves", f"{-memory.per_step / 1024:.3g} MiB less memory", between))
+    if change is not None:
+        notes.append(sentences.changed(method, change.at + 1, change.before, change.after))
     return tuple(notes)
 
 
