@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 from harness.report.model import CellReport, Report
 from harness.report.text import (
     cell_notes,
+    factor_lines,
     not_covered,
     quantile_text,
     rate_text,
     run_notes,
     time_notes,
+    triage_lines,
     visible,
 )
 from harness.stats.sentences import UNKNOWN, factor, seconds_text
@@ -78,8 +80,25 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _row(*["---"] * 2, *["---:"] * 6, "---")
     for cell in report.cells:
         yield from _overview(cell)
+    if len(report.cells) > 1 and report.factors:
+        yield from _triage(report)
     for cell in report.cells:
         yield from _details(cell)
+
+
+def _triage(report: Report) -> Iterator[str]:
+    """Where to look first: nothing here decides anything."""
+    for title, heads, rows in (
+        ("Device sets, most failures first", ("device set", "failed", "rate [95 %]", "q"), triage_lines(report)),
+        ("What failures go with", ("factor", "explains", "p", "failed by level"), factor_lines(report)),
+    ):
+        yield ""
+        yield f"### {title}"
+        yield ""
+        yield from _row(*heads)
+        yield from _row(*["---"] * len(heads))
+        for row in rows:
+            yield from _row(*(plain(value) for value in row))
 
 
 def _overview(cell: CellReport) -> Iterator[str]:

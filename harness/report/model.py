@@ -10,6 +10,7 @@ from harness.stats.compare import Comparison
 from harness.stats.duration import Quantile, Ratio, Saving
 from harness.stats.firmware import BreakEven
 from harness.stats.proportion import Rate
+from harness.stats.ranking import Factor, Ranked
 from harness.stats.shape import Shape
 from harness.stats.times import MEASURES, PHASES
 from harness.stats.trend import FirstFailure
@@ -65,6 +66,8 @@ class Contrast(Struct, frozen=True, kw_only=True):
     method: str
     baseline: str
     comparison: Comparison
+    #: Benjamini-Hochberg over all contrasts of the run, of "it does not fail more often"; for triage
+    q_value: float
     #: measure -> method's time as a multiple of the baseline's; one entry for each of `MEASURES`
     ratios: dict[str, Ratio]
     #: seconds of the total that a reboot by this method saves
@@ -97,6 +100,10 @@ class Report(Struct, frozen=True, kw_only=True):
     cycles: tuple[CycleEnd, ...]
     #: starts without an end
     interrupted: tuple[CycleStart, ...]
+    #: device sets by failure rate of all arms but the baseline; for triage, empty for a single one
+    ranking: tuple[Ranked, ...] = ()
+    #: dimensions of the cells, and what of those failures goes with each; empty without failures
+    factors: tuple[Factor, ...] = ()
 
 
 def seconds(end: CycleEnd, measure: str) -> float | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -24,14 +25,26 @@ from harness.stats.compare import MARGIN, Decision
 from harness.stats.duration import quantile, ratio_of, saving_of
 from harness.stats.firmware import break_even
 from harness.stats.judge import arm_p_value, compare_cycles
-from harness.stats.multiplicity import holm_divisors
+from harness.stats.multiplicity import holm_divisors, q_values
 from harness.stats.proportion import rate, rates_by_class
+from harness.stats.ranking import Factor, explain, rank
 from harness.stats.shape import shape
 from harness.stats.times import Times, paired
 
 #: the method that others are held against
 BASELINE = "cold"
 UNCLASSIFIED = "unclassified"
+#: what a failure may go with -> the field of a cycle that has it
+FACTORS = {
+    "device set": "device_set",
+    "image": "image",
+    "firmware": "firmware",
+    "loader": "loader",
+    "outgoing kernel": "kernel_before",
+    "method": "method",
+}
+
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 def summarise(run: RunInfo, records: Iterable[CycleRecord], margin: float = MARGIN, baseline: str = BASELINE) -> Report:
@@ -50,12 +63,37 @@ def summarise(run: RunInfo, records: Iterable[CycleRecord], margin: float = MARG
         cycles.sort(key=lambda end: (end.cycle, end.started_at))
     how = _How(margin, baseline, stopped_early(run, by_cell.values()), _firmware_seconds(run))
     gates = _gates(by_cell, how, run.gates)
+    candidates = [row for row in rows if row.method not in {SETUP, baseline}]
     return Report(
         run=run,
         cells=tuple(_cell(cell_id, cells.get(cell_id), found, how, gates) for cell_id, found in by_cell.items()),
         cycles=tuple(row for found in by_cell.values() for row in found),
         interrupted=tuple(interrupted),
+        ranking=tuple(rank(_counts(candidates, lambda row: row.device_set))),
+        factors=tuple(_factors(candidates)),
     )
+
+
+def _counts(rows: Iterable[CycleEnd], key: Callable[[CycleEnd], KeyT]) -> dict[KeyT, tuple[int, int]]:
+    """Failed and valid cycles by some key of a row."""
+    failed: Counter[KeyT] = Counter()
+    valid: Counter[KeyT] = Counter()
+    for row in rows:
+        if row.outcome is not Outcome.INVALID:
+            valid[key(row)] += 1
+            failed[key(row)] += row.outcome is Outcome.FAIL
+    return {found: (failed[found], n) for found, n in valid.items()}
+
+
+def _factors(rows: Iterable[CycleEnd]) -> list[Factor]:
+    counts = _counts(rows, lambda row: tuple(str(getattr(row, name) or "unknown") for name in FACTORS.values()))
+    if not any(failed for failed, _ in counts.values()):
+        return []
+    return explain([(dict(zip(FACTORS, levels, strict=True)), failed, n) for levels, (failed, n) in counts.items()])
+
+
+#: (cell, method) -> (divisor of the error, q-value)
+Gates = Mapping[tuple[str, str], tuple[int, float]]
 
 
 class _How(Struct, frozen=True):
@@ -92,8 +130,8 @@ def stopped_early(run: RunInfo, cells: Iterable[Sequence[CycleEnd]]) -> bool:
     return isinstance(blocks, int) and any(rows and max(row.block for row in rows) + 1 < blocks for rows in cells)
 
 
-def _gates(by_cell: Mapping[str, Sequence[CycleEnd]], how: _How, planned: int) -> dict[tuple[str, str], int]:
-    """Cell and method -> what Holm's method divides the error of its comparison by."""
+def _gates(by_cell: Mapping[str, Sequence[CycleEnd]], how: _How, planned: int) -> Gates:
+    """What Holm's method divides the error of each comparison by, and its q-value."""
     p_values: dict[tuple[str, str], float] = {}
     for cell_id, rows in by_cell.items():
         by_method = _by_method(rows)
@@ -101,7 +139,8 @@ def _gates(by_cell: Mapping[str, Sequence[CycleEnd]], how: _How, planned: int) -
         for name, mine in by_method.items():
             if name != SETUP and baseline:
                 p_values[cell_id, name] = arm_p_value(mine, baseline, anytime=how.anytime)
-    return dict(zip(p_values, holm_divisors(list(p_values.values()), planned), strict=True))
+    found = list(p_values.values())
+    return dict(zip(p_values, zip(holm_divisors(found, planned), q_values(found), strict=True), strict=True))
 
 
 def _by_method(rows: Sequence[CycleEnd]) -> dict[str, list[CycleEnd]]:
@@ -152,9 +191,7 @@ def _as_end(start: CycleStart, run: RunInfo, cell: Cell | None) -> CycleEnd:
     )
 
 
-def _cell(
-    cell_id: str, cell: Cell | None, rows: Sequence[CycleEnd], how: _How, gates: Mapping[tuple[str, str], int]
-) -> CellReport:
+def _cell(cell_id: str, cell: Cell | None, rows: Sequence[CycleEnd], how: _How, gates: Gates) -> CellReport:
     baseline, by_method = how.baseline, _by_method(rows)
     setup = by_method.pop(SETUP, [])
     times = {name: Times(found) for name, found in by_method.items()}
@@ -169,9 +206,10 @@ def _cell(
                 by_method[baseline],
                 names=(name, baseline),
                 margin=how.margin,
-                gates=gates[cell_id, name],
+                gates=gates[cell_id, name][0],
                 anytime=how.anytime,
             ),
+            q_value=gates[cell_id, name][1],
             ratios={measure: ratio_of(*paired(times[name], times[baseline], measure)) for measure in MEASURES},
             saved=saving_of(*paired(times[name], times[baseline], "total_s")),
             break_even=break_even(times[name], times[baseline], how.firmware_s),

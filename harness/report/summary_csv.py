@@ -20,7 +20,7 @@ COLUMNS = (
     *("decision", "p_value", "risk_difference", "difference_low", "difference_high", "margin", "more_blocks"),
     *("top_failure_class", "interrupted", "setup_failed"),
     *("anytime", "difference_at_most", "p_beyond_margin", "e_worse", "e_no_worse", "gates"),
-    *("saved_s", "saved_low_s", "saved_high_s", "break_even_firmware_s", "waiting_share"),
+    *("saved_s", "saved_low_s", "saved_high_s", "break_even_firmware_s", "waiting_share", "q_value"),
     *(f"ratio_{measure}{end}" for measure in MEASURES if measure != "total_s" for end in ("", "_low", "_high")),
 )
 
@@ -80,6 +80,7 @@ def _of_contrast(contrast: Contrast) -> dict[str, Value]:
         "e_worse": comparison.e_worse,
         "e_no_worse": comparison.e_no_worse,
         "gates": comparison.gates,
+        "q_value": contrast.q_value,
         "saved_s": contrast.saved.seconds,
         "saved_low_s": contrast.saved.low,
         "saved_high_s": contrast.saved.high,

@@ -14,11 +14,13 @@ from harness.report.model import CellReport, Contrast, Report
 from harness.report.text import (
     cell_notes,
     cycle_title,
+    factor_lines,
     not_covered,
     quantile_text,
     rate_text,
     run_notes,
     time_notes,
+    triage_lines,
     visible,
 )
 from harness.stats.compare import Decision
@@ -43,6 +45,8 @@ PHASE_TITLES = {
     "userspace_s": "userspace",
     "vcpu_s": "vCPU",
 }
+RANKING_HEADS = ("device set", "failed", "rate [95 %]", "q")
+FACTOR_HEADS = ("factor", "explains", "p", "failed by level")
 DECISION_STYLE = {Decision.WORSE: "bold red", Decision.NO_WORSE: "bold green", Decision.UNDECIDED: "bold yellow"}
 
 
@@ -154,13 +158,33 @@ def _overview(console: Console, report: Report) -> None:
     console.print()
     console.print(Text("All cells", "bold"))
     for cell in report.cells:
-        verdicts = [(contrast.method, contrast.comparison.decision) for contrast in cell.contrasts]
-        for method, decision in verdicts:
+        for contrast in cell.contrasts:
+            decision = contrast.comparison.decision
+            line = f"{_shown(decision)}  {visible(cell.cell_id)} {visible(contrast.method)}"
             _sentence(
-                console, f"{_shown(decision)}  {visible(cell.cell_id)} {visible(method)}", DECISION_STYLE[decision]
+                console,
+                line + (f"  q = {contrast.q_value:.2g}" if contrast.q_value < 1 else ""),
+                DECISION_STYLE[decision],
             )
-        if not verdicts:
+        if not cell.contrasts:
             _sentence(console, f"{UNKNOWN:9}  {visible(cell.cell_id)}")
+    _triage(console, report)
+
+
+def _triage(console: Console, report: Report) -> None:
+    """Where to look first: nothing here decides anything."""
+    ranking, factors = list(triage_lines(report)), list(factor_lines(report))
+    for title, heads, rows in (
+        ("Device sets, most failures first (drawn towards what is usual; for triage)", RANKING_HEADS, ranking),
+        ("What failures go with", FACTOR_HEADS, factors),
+    ):
+        if rows and report.factors:
+            console.print()
+            console.print(Text(title, "bold"))
+            table = _table(*heads, gap=2)
+            for row in rows:
+                table.add_row(*(Text(value) for value in row))
+            console.print(Padding(table, INDENT))
 
 
 def _sentence(console: Console, text: str, style: str = "") -> None:

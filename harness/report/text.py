@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from harness.model import CycleEnd, RunInfo
-from harness.report.model import ArmSummary, CellReport, Contrast
+from harness.report.model import ArmSummary, CellReport, Contrast, Report
 from harness.stats import sentences
 from harness.stats.build_up import BuildUp
 from harness.stats.duration import Quantile, Ratio, Saving
@@ -11,6 +13,8 @@ from harness.stats.proportion import LEVEL, Rate, upper_bound
 from harness.stats.sentences import UNKNOWN, factor, percent, seconds_text
 
 MAX_TEXT = 400
+#: characters of a factor's level, such as a kernel's release
+MAX_LEVEL = 40
 #: p-values of advice below this are shown
 ADVICE = 0.01
 
@@ -126,6 +130,23 @@ def build_up_notes(method: str, found: BuildUp) -> tuple[str, ...]:
     if change is not None:
         notes.append(sentences.changed(method, change.at + 1, change.before, change.after))
     return tuple(notes)
+
+
+def triage_lines(report: Report) -> Iterator[tuple[str, ...]]:
+    """Rows of the ranking of device sets: name, failures, drawn rate with its interval, q-value. Escaped."""
+    for found in report.ranking:
+        drawn = f"{percent(found.rate)} % [{percent(found.low)}, {percent(found.high)}]"
+        yield visible(found.name), f"{found.failed}/{found.n}", drawn, f"{found.q_value:.2g}"
+
+
+def factor_lines(report: Report) -> Iterator[tuple[str, ...]]:
+    """Rows of the table of factors: name, part of the differences, p-value or why none, failures by level. Escaped."""
+    for found in report.factors:
+        same = f"cannot be told from {', '.join(found.same_as)}" if found.same_as else "cannot be told from others"
+        chance = same if found.p_value is None else f"{found.p_value:.2g}"
+        levels = ", ".join(f"{visible(name, MAX_LEVEL)} {failed}/{n}" for name, (failed, n) in found.levels.items())
+        explained = UNKNOWN if found.explained is None else f"{100 * found.explained:.0f} %"
+        yield found.name, explained, chance, levels
 
 
 def cycle_title(end: CycleEnd) -> str:
