@@ -180,6 +180,38 @@ def first_failures(name: str, baseline: str, p_value: float, at_least: tuple[flo
     )
 
 
+# ---- two runs -----------------------------------------------------------------------------------------------------
+
+
+def shifted(
+    name: str,
+    measure: str,
+    *,
+    against: str | None,
+    numbers: tuple[float, float, float, float],
+    slower: bool,
+    tolerance: float,
+) -> str:
+    """A time of run B as a multiple of run A's; `numbers` are ratio, limits and p-value."""
+    ratio, low, high, p_value = numbers
+    what = {None: " as it stands", "rest": " against the rest of its cycle"}.get(against, f" against {against}'s")
+    verdict = f": slower by more than {100 * tolerance:.3g} % (p = {p_value:.2g})" if slower else ""
+    advice = "; the host's doing is in it, so it decides nothing" if against is None else ""
+    interval = f"[{factor(low)}-{factor(high)}, 95 %]"
+    return f"{name}: {measure.removesuffix('_s')} time{what} is {factor(ratio)} of A's {interval}{verdict}{advice}"
+
+
+def new_class(name: str, failure: str, seen: tuple[int, int], before: int, p_value: float) -> str:
+    """A failure class that only run B has."""
+    chance = f"p = {p_value:.2g} if nothing has changed"
+    return f"{name}: {failure} is new: {seen[0]} of {seen[1]}, 0 of {before} in A ({chance})"
+
+
+def gone_class(name: str, failure: str, known: tuple[int, int], after: int) -> str:
+    """A failure class that only run A has."""
+    return f"{name}: {failure} is gone: {known[0]} of {known[1]} in A, 0 of {after}"
+
+
 # ---- numbers ------------------------------------------------------------------------------------------------------
 
 
