@@ -95,6 +95,37 @@ class CycleEnd(Struct, frozen=True, kw_only=True, tag="end", tag_field="record")
 CycleRecord = CycleStart | CycleEnd
 
 
+class CycleRow(Struct, frozen=True, kw_only=True, tag="end", tag_field="record", gc=False):
+    """What numbers are worked out from: a part of `CycleEnd`, read from the same line in a third of the time."""
+
+    cell_id: str
+    image: str
+    device_set: str
+    firmware: str
+    loader: str
+    method: str
+    block: int
+    cycle: int
+    outcome: Outcome
+    failure_class: FailureClass | None
+    started_at: str
+    kernel_before: str | None = None
+    chain_depth: int | None = None
+    phases: Phases = Phases()
+    vcpu_s: float | None = None
+    vcpu_wait_s: float | None = None
+    downtime_s: float | None = None
+    mem_available_kib: int | None = None
+
+
+class CellRows(Struct, frozen=True):
+    """One cell's records for numbers, in order of writing, and the first of its cycles that did not pass, whole."""
+
+    cell_id: str
+    records: list[CycleStart | CycleRow]
+    troubles: list[CycleEnd]
+
+
 class Setting(Struct, frozen=True):
     """A resolved setting and where its value came from (`command line`, `environment`, a file, `default`)."""
 

@@ -154,9 +154,9 @@ def _troubles(cell: CellReport) -> Iterator[str]:
         failure = end.failure_class.value if end.failure_class else UNKNOWN
         console = plain(end.console) if end.console is not None else UNKNOWN
         yield from _row(str(end.cycle), plain(end.method), end.outcome.value, failure, plain(end.reason), console)
-    if len(cell.troubles) > MAX_TROUBLES:
+    if (more := len(cell.troubles) + cell.unlisted - MAX_TROUBLES) > 0:
         yield ""
-        yield f"And {len(cell.troubles) - MAX_TROUBLES} more; cycles.csv has all of them."
+        yield f"And {more} more; cycles.csv has all of them."
 
 
 def _row(*cells: str) -> Iterator[str]:

@@ -89,6 +89,8 @@ class CellReport(Struct, frozen=True, kw_only=True):
     setup_failed: int
     #: cycles that did not pass, failed before invalid, each in order
     troubles: tuple[CycleEnd, ...]
+    #: cycles that did not pass and are not in `troubles`, for want of memory
+    unlisted: int = 0
 
 
 class Report(Struct, frozen=True, kw_only=True):

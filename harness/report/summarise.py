@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import structs
 
 from harness.model import (
-    SETUP,
     BootPath,
     Cell,
+    CellRows,
     CycleEnd,
     CycleRecord,
     CycleStart,
@@ -19,32 +18,17 @@ from harness.model import (
     Outcome,
     RunInfo,
 )
-from harness.report.model import MEASURES, ArmSummary, CellReport, Contrast, Report, Timing
-from harness.stats.build_up import BuildUp, build_up, compare_lives, placed
+from harness.report.digest import FACTORS, Digest, How, Row, cell_report, digest, troubles_of
+from harness.report.model import Report
 from harness.stats.compare import MARGIN, Decision
-from harness.stats.duration import quantile, ratio_of, saving_of
-from harness.stats.firmware import break_even
-from harness.stats.judge import arm_p_value, compare_cycles
+from harness.stats.judge import p_value_of
 from harness.stats.multiplicity import holm_divisors, q_values
-from harness.stats.proportion import rate, rates_by_class
-from harness.stats.ranking import Factor, explain, rank
-from harness.stats.shape import shape
-from harness.stats.times import Times, paired
+from harness.stats.ranking import explain, rank
 
 #: the method that others are held against
 BASELINE = "cold"
-UNCLASSIFIED = "unclassified"
-#: what a failure may go with -> the field of a cycle that has it
-FACTORS = {
-    "device set": "device_set",
-    "image": "image",
-    "firmware": "firmware",
-    "loader": "loader",
-    "outgoing kernel": "kernel_before",
-    "method": "method",
-}
 
-KeyT = TypeVar("KeyT", bound=Hashable)
+EndT = TypeVar("EndT", bound=Row)
 
 
 def summarise(run: RunInfo, records: Iterable[CycleRecord], margin: float = MARGIN, baseline: str = BASELINE) -> Report:
@@ -54,57 +38,77 @@ def summarise(run: RunInfo, records: Iterable[CycleRecord], margin: float = MARG
     (a share) that is still "no worse". A start without an end is an interrupted cycle: shown, counted as invalid.
     """
     cells = {cell.cell_id: cell for cell in run.cells}
-    ends, interrupted = _match(records)
-    rows = [*ends, *(_as_end(start, run, cells.get(start.cell_id)) for start in interrupted)]
+    ends, interrupted = match(records)
+    rows = [*ends, *(as_end(start, run, cells.get(start.cell_id)) for start in interrupted)]
     by_cell: dict[str, list[CycleEnd]] = {cell_id: [] for cell_id in cells}
     for row in rows:
         by_cell.setdefault(row.cell_id, []).append(row)
-    for cycles in by_cell.values():
-        cycles.sort(key=lambda end: (end.cycle, end.started_at))
-    how = _How(margin, baseline, stopped_early(run, by_cell.values()), _firmware_seconds(run))
-    gates = _gates(by_cell, how, run.gates)
-    candidates = [row for row in rows if row.method not in {SETUP, baseline}]
+    how = How(margin=margin, baseline=baseline, firmware_s=_firmware_seconds(run))
+    digests = []
+    for cell_id, found in by_cell.items():
+        found.sort(key=lambda end: (end.cycle, end.started_at))
+        digests.append(digest(cell_id, cells.get(cell_id), found, troubles_of(found), how))
+    every = tuple(row for found in by_cell.values() for row in found)
+    return _report(run, digests, how, every, tuple(interrupted))
+
+
+def summarise_large(
+    run: RunInfo, cells: Iterable[CellRows], margin: float = MARGIN, baseline: str = BASELINE
+) -> Report:
+    """The same cell by cell, of runs that do not fit into memory at once: without the report's `cycles`.
+
+    `cells` are read as they are asked for; of cycles that did not pass, those are listed which came with them.
+    """
+    planned = {cell.cell_id: cell for cell in run.cells}
+    how = How(margin=margin, baseline=baseline, firmware_s=_firmware_seconds(run))
+    digests: dict[str, Digest] = {}
+    left_over: list[CycleStart] = []
+    for given in cells:
+        ends, interrupted = match(given.records)
+        cut_short = [as_end(start, run, planned.get(start.cell_id)) for start in interrupted]
+        rows: list[Row] = [*ends, *cut_short]
+        rows.sort(key=lambda end: (end.cycle, end.started_at))
+        left_over += interrupted
+        troubles = troubles_of([*given.troubles, *cut_short])
+        digests[given.cell_id] = digest(given.cell_id, planned.get(given.cell_id), rows, troubles, how)
+    empty = {name: digest(name, cell, [], (), how) for name, cell in planned.items() if name not in digests}
+    return _report(run, [*digests.values(), *empty.values()], how, (), tuple(left_over))
+
+
+def _report(
+    run: RunInfo,
+    digests: Sequence[Digest],
+    how: How,
+    cycles: tuple[CycleEnd, ...],
+    interrupted: tuple[CycleStart, ...],
+) -> Report:
+    how = structs.replace(how, anytime=stopped_early(run, [found.blocks for found in digests]))
+    gates = _gates(digests, how, run.gates)
+    devices: dict[str, tuple[int, int]] = {}
+    levels: dict[tuple[str, ...], tuple[int, int]] = {}
+    for found in digests:
+        for level, counted in found.counts.items():
+            devices[level[0]] = _added(devices.get(level[0]), counted)
+            levels[level] = _added(levels.get(level), counted)
+    factors = [(dict(zip(FACTORS, level, strict=True)), failed, n) for level, (failed, n) in levels.items()]
     return Report(
         run=run,
-        cells=tuple(_cell(cell_id, cells.get(cell_id), found, how, gates) for cell_id, found in by_cell.items()),
-        cycles=tuple(row for found in by_cell.values() for row in found),
-        interrupted=tuple(interrupted),
-        ranking=tuple(rank(_counts(candidates, lambda row: row.device_set))),
-        factors=tuple(_factors(candidates)),
+        cells=tuple(
+            cell_report(found, {name: gates[found.cell_id, name] for name in found.parts}, how) for found in digests
+        ),
+        cycles=cycles,
+        interrupted=interrupted,
+        ranking=tuple(rank(devices)),
+        factors=tuple(explain(factors)) if any(failed for _, failed, _ in factors) else (),
     )
 
 
-def _counts(rows: Iterable[CycleEnd], key: Callable[[CycleEnd], KeyT]) -> dict[KeyT, tuple[int, int]]:
-    """Failed and valid cycles by some key of a row."""
-    failed: Counter[KeyT] = Counter()
-    valid: Counter[KeyT] = Counter()
-    for row in rows:
-        if row.outcome is not Outcome.INVALID:
-            valid[key(row)] += 1
-            failed[key(row)] += row.outcome is Outcome.FAIL
-    return {found: (failed[found], n) for found, n in valid.items()}
-
-
-def _factors(rows: Iterable[CycleEnd]) -> list[Factor]:
-    counts = _counts(rows, lambda row: tuple(str(getattr(row, name) or "unknown") for name in FACTORS.values()))
-    if not any(failed for failed, _ in counts.values()):
-        return []
-    return explain([(dict(zip(FACTORS, levels, strict=True)), failed, n) for levels, (failed, n) in counts.items()])
+def _added(known: tuple[int, int] | None, more: tuple[int, int]) -> tuple[int, int]:
+    return (known[0] + more[0], known[1] + more[1]) if known else more
 
 
 #: (cell, method) -> (divisor of the error, q-value)
 Gates = Mapping[tuple[str, str], tuple[int, float]]
-
-
-class _How(Struct, frozen=True):
-    """How arms are compared in this run."""
-
-    margin: float
-    baseline: str
-    #: whether the run may have stopped for what it saw
-    anytime: bool
-    #: seconds that a real machine's firmware takes, if anybody said
-    firmware_s: float | None
 
 
 def _firmware_seconds(run: RunInfo) -> float | None:
@@ -118,55 +122,59 @@ def has_worse_arm(report: Report) -> bool:
     return any(contrast.comparison.decision is Decision.WORSE for contrast in contrasts)
 
 
-def stopped_early(run: RunInfo, cells: Iterable[Sequence[CycleEnd]]) -> bool:
+def stopped_early(run: RunInfo, blocks: Iterable[int]) -> bool:
     """Whether a run was free to end for what it saw: by its own rule, or because somebody ended it.
 
-    After that only intervals that hold at any time are honest.
+    `blocks` are those that each cell began. After an early end only intervals that hold at any time are honest.
     """
     settings = {name: setting.value for name, setting in run.settings.items()}
     if settings.get("stop", "fixed") != "fixed":
         return True
-    blocks = settings.get("blocks")
-    return isinstance(blocks, int) and any(rows and max(row.block for row in rows) + 1 < blocks for rows in cells)
+    planned = settings.get("blocks")
+    return isinstance(planned, int) and any(0 < begun < planned for begun in blocks)
 
 
-def _gates(by_cell: Mapping[str, Sequence[CycleEnd]], how: _How, planned: int) -> Gates:
+def _gates(digests: Iterable[Digest], how: How, planned: int) -> Gates:
     """What Holm's method divides the error of each comparison by, and its q-value."""
-    p_values: dict[tuple[str, str], float] = {}
-    for cell_id, rows in by_cell.items():
-        by_method = _by_method(rows)
-        baseline = by_method.pop(how.baseline, [])
-        for name, mine in by_method.items():
-            if name != SETUP and baseline:
-                p_values[cell_id, name] = arm_p_value(mine, baseline, anytime=how.anytime)
+    p_values = {
+        (found.cell_id, name): p_value_of(
+            found.rates[name], found.rates[how.baseline], parts.paired, anytime=how.anytime
+        )
+        for found in digests
+        for name, parts in found.parts.items()
+    }
     found = list(p_values.values())
     return dict(zip(p_values, zip(holm_divisors(found, planned), q_values(found), strict=True), strict=True))
 
 
-def _by_method(rows: Sequence[CycleEnd]) -> dict[str, list[CycleEnd]]:
-    by_method: dict[str, list[CycleEnd]] = defaultdict(list)
-    for row in rows:
-        by_method[row.method].append(row)
-    return by_method
-
-
-def _match(records: Iterable[CycleRecord]) -> tuple[list[CycleEnd], list[CycleStart]]:
+def match(records: Iterable[EndT | CycleStart]) -> tuple[list[EndT], list[CycleStart]]:
     """The ends, and the starts that have none. A resumed run starts the same cycle again: only one start is met."""
-    ends: list[CycleEnd] = []
+    ends: list[EndT] = []
+    last: CycleStart | None = None
     # dicts keep their order, so what is left over is in order of writing
     waiting: dict[tuple[str, int, str], list[CycleStart]] = {}
     for record in records:
-        key = (record.cell_id, record.cycle, record.method)
         if isinstance(record, CycleStart):
-            waiting.setdefault(key, []).append(record)
+            if last is not None:
+                waiting.setdefault(_key(last), []).append(last)
+            last = record
             continue
         ends.append(record)
-        if waiting.get(key):
-            waiting[key].pop()
+        # A start is mostly followed by its own end.
+        if last is not None and _key(last) == _key(record):
+            last = None
+        elif found := waiting.get(_key(record)):
+            found.pop()
+    if last is not None:
+        waiting.setdefault(_key(last), []).append(last)
     return ends, [start for starts in waiting.values() for start in starts]
 
 
-def _as_end(start: CycleStart, run: RunInfo, cell: Cell | None) -> CycleEnd:
+def _key(record: CycleStart | Row) -> tuple[str, int, str]:
+    return record.cell_id, record.cycle, record.method
+
+
+def as_end(start: CycleStart, run: RunInfo, cell: Cell | None) -> CycleEnd:
     return CycleEnd(
         run_id=run.run_id,
         cell_id=start.cell_id,
@@ -188,69 +196,4 @@ def _as_end(start: CycleStart, run: RunInfo, cell: Cell | None) -> CycleEnd:
         started_at=start.started_at,
         rule="no-end-record",
         reason="the harness stopped during this cycle",
-    )
-
-
-def _cell(cell_id: str, cell: Cell | None, rows: Sequence[CycleEnd], how: _How, gates: Gates) -> CellReport:
-    baseline, by_method = how.baseline, _by_method(rows)
-    setup = by_method.pop(SETUP, [])
-    times = {name: Times(found) for name, found in by_method.items()}
-    chain = list(placed(rows))
-    order = sorted(by_method, key=lambda name: (name == baseline, name))
-    contrasts = [
-        Contrast(
-            method=name,
-            baseline=baseline,
-            comparison=compare_cycles(
-                by_method[name],
-                by_method[baseline],
-                names=(name, baseline),
-                margin=how.margin,
-                gates=gates[cell_id, name][0],
-                anytime=how.anytime,
-            ),
-            q_value=gates[cell_id, name][1],
-            ratios={measure: ratio_of(*paired(times[name], times[baseline], measure)) for measure in MEASURES},
-            saved=saving_of(*paired(times[name], times[baseline], "total_s")),
-            break_even=break_even(times[name], times[baseline], how.firmware_s),
-            first_failures=compare_lives(name, baseline, chain),
-        )
-        for name in order
-        if name != baseline and baseline in by_method
-    ]
-    return CellReport(
-        cell_id=cell_id,
-        cell=cell,
-        arms=tuple(
-            _arm(name, by_method[name], times[name], None if name == baseline else build_up(name, chain))
-            for name in order
-        ),
-        contrasts=tuple(contrasts),
-        setup_failed=len(setup),
-        troubles=tuple(row for outcome in (Outcome.FAIL, Outcome.INVALID) for row in rows if row.outcome is outcome),
-    )
-
-
-def _arm(method: str, rows: Sequence[CycleEnd], times: Times, builds: BuildUp | None) -> ArmSummary:
-    outcomes = Counter(row.outcome for row in rows)
-    failed = outcomes[Outcome.FAIL]
-    cycles = failed + outcomes[Outcome.PASS]
-    classes = Counter(str(row.failure_class or UNCLASSIFIED) for row in rows if row.outcome is Outcome.FAIL)
-    ordered = dict(sorted(classes.items(), key=lambda item: (-item[1], item[0])))
-    return ArmSummary(
-        method=method,
-        cycles=cycles,
-        failed=failed,
-        invalid=outcomes[Outcome.INVALID],
-        interrupted=sum(row.failure_class is FailureClass.INTERRUPTED for row in rows),
-        rate=rate(failed, cycles),
-        classes=ordered,
-        timings={
-            measure: Timing(median=quantile(times.of(measure), 0.5), p95=quantile(times.of(measure), 0.95))
-            for measure in MEASURES
-        },
-        class_rates=rates_by_class(ordered, cycles),
-        shape=shape(times.of("total_s")),
-        waiting_share=times.waiting_share(),
-        build_up=builds,
     )

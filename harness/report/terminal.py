@@ -89,7 +89,7 @@ def _cell(console: Console, cell: CellReport) -> None:
         _contrast(console, contrast)
     for note in cell_notes(cell):
         _sentence(console, note)
-    _troubles(console, cell.troubles)
+    _troubles(console, cell.troubles, cell.unlisted)
 
 
 def _contrast(console: Console, contrast: Contrast) -> None:
@@ -139,7 +139,7 @@ def _phases(cell: CellReport) -> Table:
     return table
 
 
-def _troubles(console: Console, troubles: tuple[CycleEnd, ...]) -> None:
+def _troubles(console: Console, troubles: tuple[CycleEnd, ...], unlisted: int) -> None:
     if not troubles:
         return
     console.print()
@@ -150,8 +150,8 @@ def _troubles(console: Console, troubles: tuple[CycleEnd, ...]) -> None:
         if end.console is not None:
             # On one line whatever the width, so that it can be copied.
             console.print(Text(f"    {visible(end.console)}"), soft_wrap=True)
-    if len(troubles) > MAX_TROUBLES:
-        _sentence(console, f"and {len(troubles) - MAX_TROUBLES} more; cycles.csv has all of them")
+    if (more := len(troubles) + unlisted - MAX_TROUBLES) > 0:
+        _sentence(console, f"and {more} more; cycles.csv has all of them")
 
 
 def _overview(console: Console, report: Report) -> None:

@@ -64,19 +64,31 @@ def compare_cycles(
     anytime: bool = False,
 ) -> Comparison:
     """Compare two arms of one campaign; `anytime` if it may have stopped for what it saw."""
-    arms = arm_rate(candidate), arm_rate(baseline)
+    arms, paired = (arm_rate(candidate), arm_rate(baseline)), pair_blocks(candidate, baseline)
+    return compare_counted(arms, paired, names=names, margin=margin, gates=gates, anytime=anytime)
+
+
+def compare_counted(
+    arms: tuple[Rate, Rate],
+    paired: Paired,
+    *,
+    names: tuple[str, str],
+    margin: float = MARGIN,
+    gates: int = 1,
+    anytime: bool = False,
+) -> Comparison:
+    """The same from what has been counted already."""
     if anytime:
-        paired = pair_blocks(candidate, baseline)
         return compare_blocks(paired, *arms, names=names, margin=margin, gates=gates)
     return compare_arms(*arms, names=names, margin=margin, gates=gates)
 
 
-def arm_p_value(candidate: Sequence[Cycle], baseline: Sequence[Cycle], *, anytime: bool) -> float:
-    """The p-value that `compare_cycles` decides "worse" by; 1 where nothing is known."""
+def p_value_of(candidate: Rate, baseline: Rate, paired: Paired, *, anytime: bool) -> float:
+    """The p-value that `compare_counted` decides "worse" by; 1 where nothing is known."""
     if anytime:
-        return min(1.0, math.exp(-max(0.0, log_e_above(pair_blocks(candidate, baseline), 0.0))))
-    ours, theirs = arm_rate(candidate), arm_rate(baseline)
-    return p_worse(ours.failed, ours.n, theirs.failed, theirs.n) if ours.n and theirs.n else 1.0
+        return min(1.0, math.exp(-max(0.0, log_e_above(paired, 0.0))))
+    known = candidate.n and baseline.n
+    return p_worse(candidate.failed, candidate.n, baseline.failed, baseline.n) if known else 1.0
 
 
 def hold_against(found: Rate, name: str, specified: float, *, anytime: bool, level: float = LEVEL) -> Specified:

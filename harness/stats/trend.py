@@ -121,13 +121,15 @@ def slope(steps: Sequence[float] | Floats, values: Sequence[float] | Floats, lev
     xs, ys = xs[known], ys[known]
     if len(xs) < MIN_VALUES or len(np.unique(xs)) < 2:
         return Slope(per_step=None, low=None, high=None, level=level, n=len(xs))
+    if np.ptp(ys) == 0:
+        return Slope(per_step=0.0, low=0.0, high=0.0, level=level, n=len(ys))
     if len(xs) > MAX_SLOPE:
         chosen = np.linspace(0, len(xs) - 1, MAX_SLOPE).astype(np.int64)
         xs, ys = xs[chosen], ys[chosen]
-    found = theilslopes(ys, xs, alpha=level)
-    return Slope(
-        per_step=float(found.slope), low=float(found.low_slope), high=float(found.high_slope), level=level, n=len(ys)
-    )
+    with np.errstate(invalid="ignore"):  # so many equal values that the interval has no width to be known
+        found = theilslopes(ys, xs, alpha=level)
+    low, high = (float(limit) if math.isfinite(limit) else None for limit in (found.low_slope, found.high_slope))
+    return Slope(per_step=float(found.slope), low=low, high=high, level=level, n=len(ys))
 
 
 class ChangePoint(Struct, frozen=True, kw_only=True):
