@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import Struct
 
 from harness.errors import StoreError
-from harness.model import SETUP, CycleEnd
-from harness.store import RUN_FILE, read_run
+from harness.model import SETUP, CycleRow, CycleStart
+from harness.store import RUN_FILE, read_large_run
 
 #: newest runs that are looked at
 MAX_RUNS = 20
@@ -39,22 +39,19 @@ def pace(results: Path, host: Mapping[str, Any], methods: tuple[str, ...]) -> Pa
         if run_dir.is_symlink() or runs == MAX_RUNS:
             continue
         try:
-            info, records = read_run(run_dir)
+            info, cells = read_large_run(run_dir)
+            if any(info.host.get(key) != host.get(key) for key in ("cpus", "machine")):
+                continue
+            found = [seconds for cell in cells for seconds in _durations(cell.records, methods)]
         except StoreError:
             continue
-        if any(info.host.get(key) != host.get(key) for key in ("cpus", "machine")):
-            continue
-        found = list(_durations([end for end in records if isinstance(end, CycleEnd)], methods))
         total, cycles, runs = total + sum(found), cycles + len(found), runs + bool(found)
     return Pace(seconds=total / cycles, cycles=cycles, runs=runs) if cycles else None
 
 
-def _durations(ends: list[CycleEnd], methods: tuple[str, ...]) -> list[float]:
-    """Seconds from each start of a cycle to the next, cell by cell."""
-    found = []
-    for cell_id in {end.cell_id for end in ends}:
-        mine = [end for end in ends if end.cell_id == cell_id and end.method != SETUP]
-        starts = [(datetime.datetime.fromisoformat(end.started_at), end.method) for end in mine]
-        gaps = [((later - earlier).total_seconds(), method) for (earlier, method), (later, _) in pairwise(starts)]
-        found += [seconds for seconds, method in gaps if method in methods and 0 < seconds <= LONGEST_S]
-    return found
+def _durations(records: Sequence[CycleStart | CycleRow], methods: tuple[str, ...]) -> list[float]:
+    """Seconds from each start of a cell's cycle to the next one's."""
+    ends = [record for record in records if isinstance(record, CycleRow) and record.method != SETUP]
+    starts = [(datetime.datetime.fromisoformat(end.started_at), end.method) for end in ends]
+    gaps = [((later - earlier).total_seconds(), method) for (earlier, method), (later, _) in pairwise(starts)]
+    return [seconds for seconds, method in gaps if method in methods and 0 < seconds <= LONGEST_S]

@@ -9,10 +9,10 @@ import click
 from harness.cli.options import CHECK_FAILED, as_json, print_json, with_settings
 from harness.config import Settings
 from harness.errors import ConfigError
-from harness.model import Cell, CycleEnd
+from harness.model import Cell, CycleRow
 from harness.report.text import visible
 from harness.stats.runs import Finding, Side, compare_runs, mismatches, remarks
-from harness.store import read_run
+from harness.store import read_large_run
 
 NAME = "compare"
 
@@ -69,8 +69,8 @@ def compare(
 def _read(folder: Path) -> Side:
     if not folder.is_dir():
         raise ConfigError("no such folder", file=folder, mend="name the folder of a run, such as results/latest")
-    run, records = read_run(folder)
-    return Side(run, [record for record in records if isinstance(record, CycleEnd)])
+    run, cells = read_large_run(folder)
+    return Side(run, [record for cell in cells for record in cell.records if isinstance(record, CycleRow)])
 
 
 def _fields(finding: Finding) -> dict[str, object]:

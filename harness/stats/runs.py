@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from harness.model import SETUP, Cell, CycleEnd, Outcome, RunInfo
+from harness.model import SETUP, Cell, CycleEnd, CycleRow, Outcome, RunInfo
 from harness.stats import sentences
 from harness.stats.compare import MARGIN, Comparison, Decision, compare_arms
 from harness.stats.exact import p_worse
@@ -27,7 +27,9 @@ MACHINE_SETTINGS = ("memory", "smp")
 
 #: (what cells have in common, method)
 Key = tuple[str, str]
-ByKey = Mapping[Key, Sequence[CycleEnd]]
+#: a cycle as far as numbers need it
+Row = CycleEnd | CycleRow
+ByKey = Mapping[Key, Sequence[Row]]
 
 
 class Kind(StrEnum):
@@ -65,7 +67,7 @@ class Side(Struct, frozen=True):
     """One run: its description, and its cycles."""
 
     run: RunInfo
-    cycles: Sequence[CycleEnd]
+    cycles: Sequence[Row]
 
 
 def mismatches(before: Side, after: Side, across: str | None) -> list[str]:
@@ -136,7 +138,7 @@ def compare_runs(
 
 def _by_key(side: Side, across: str | None) -> ByKey:
     cells = {cell.cell_id: cell for cell in side.run.cells}
-    found: dict[Key, list[CycleEnd]] = defaultdict(list)
+    found: dict[Key, list[Row]] = defaultdict(list)
     owners: dict[Key, str] = {}
     for cycle in side.cycles:
         if cycle.method == SETUP:
@@ -224,9 +226,7 @@ def _same_load(times: tuple[Times, Times]) -> bool:
     return before is None or after is None or abs(before - after) < SAME_LOAD
 
 
-def _classes(
-    key: Key, ours: Iterable[CycleEnd], theirs: Iterable[CycleEnd], *, new_classes_fail: bool
-) -> list[Finding]:
+def _classes(key: Key, ours: Iterable[Row], theirs: Iterable[Row], *, new_classes_fail: bool) -> list[Finding]:
     before, after = list(ours), list(theirs)
     known, seen = _count_classes(before), _count_classes(after)
     n_before, n_after = (sum(cycle.outcome is not Outcome.INVALID for cycle in side) for side in (before, after))
@@ -245,5 +245,5 @@ def _classes(
     return found
 
 
-def _count_classes(cycles: Iterable[CycleEnd]) -> Counter[str]:
+def _count_classes(cycles: Iterable[Row]) -> Counter[str]:
     return Counter(str(cycle.failure_class) for cycle in cycles if cycle.outcome is Outcome.FAIL)
