@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harness.model import SETUP, Cell, CycleEnd, CycleRow, FailureClass, Outcome
 from harness.report.model import MEASURES, ArmSummary, CellReport, Contrast, Timing
 from harness.stats.build_up import BuildUp, build_up, compare_lives, placed
 from harness.stats.duration import Ratio, Saving, quantile, ratio_of, saving_of
 from harness.stats.firmware import BreakEven, break_even
-from harness.stats.judge import compare_counted, pair_blocks
+from harness.stats.judge import compare_counted, hold_against, pair_blocks
 from harness.stats.proportion import Rate, rate, rates_by_class
 from harness.stats.sequential import Paired
 from harness.stats.shape import shape
@@ -41,6 +41,8 @@ class How(Struct, frozen=True, kw_only=True):
     baseline: str
     #: seconds that a real machine's firmware takes, if anybody said
     firmware_s: float | None
+    #: failure rate that every arm must stay below, if one was given
+    max_failure_rate: float | None = None
     #: whether the run may have stopped for what it saw; not known before all cells are
     anytime: bool = False
 
@@ -135,12 +137,19 @@ def cell_report(found: Digest, gates: Mapping[str, tuple[int, float]], how: How)
     return CellReport(
         cell_id=found.cell_id,
         cell=found.cell,
-        arms=found.arms,
+        arms=tuple(_held_against(arm, how) for arm in found.arms),
         contrasts=contrasts,
         setup_failed=found.setup_failed,
         troubles=found.troubles,
         unlisted=found.troubled - len(found.troubles),
     )
+
+
+def _held_against(arm: ArmSummary, how: How) -> ArmSummary:
+    if how.max_failure_rate is None:
+        return arm
+    found = hold_against(arm.rate, arm.method, how.max_failure_rate, anytime=how.anytime)
+    return structs.replace(arm, specified=found)
 
 
 def troubles_of(rows: Iterable[CycleEnd]) -> tuple[CycleEnd, ...]:

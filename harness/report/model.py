@@ -9,6 +9,7 @@ from harness.stats.build_up import BuildUp
 from harness.stats.compare import Comparison
 from harness.stats.duration import Quantile, Ratio, Saving
 from harness.stats.firmware import BreakEven
+from harness.stats.judge import Specified
 from harness.stats.proportion import Rate
 from harness.stats.ranking import Factor, Ranked
 from harness.stats.shape import Shape
@@ -58,6 +59,8 @@ class ArmSummary(Struct, frozen=True, kw_only=True):
     waiting_share: float | None
     #: None for the baseline, which has no chains
     build_up: BuildUp | None
+    #: the arm held against the failure rate that it must stay below, if one was given
+    specified: Specified | None = None
 
 
 class Contrast(Struct, frozen=True, kw_only=True):

@@ -43,7 +43,7 @@ def summarise(run: RunInfo, records: Iterable[CycleRecord], margin: float = MARG
     by_cell: dict[str, list[CycleEnd]] = {cell_id: [] for cell_id in cells}
     for row in rows:
         by_cell.setdefault(row.cell_id, []).append(row)
-    how = How(margin=margin, baseline=baseline, firmware_s=_firmware_seconds(run))
+    how = _how(run, margin, baseline)
     digests = []
     for cell_id, found in by_cell.items():
         found.sort(key=lambda end: (end.cycle, end.started_at))
@@ -60,7 +60,7 @@ def summarise_large(
     `cells` are read as they are asked for; of cycles that did not pass, those are listed which came with them.
     """
     planned = {cell.cell_id: cell for cell in run.cells}
-    how = How(margin=margin, baseline=baseline, firmware_s=_firmware_seconds(run))
+    how = _how(run, margin, baseline)
     digests: dict[str, Digest] = {}
     left_over: list[CycleStart] = []
     for given in cells:
@@ -111,9 +111,14 @@ def _added(known: tuple[int, int] | None, more: tuple[int, int]) -> tuple[int, i
 Gates = Mapping[tuple[str, str], tuple[int, float]]
 
 
-def _firmware_seconds(run: RunInfo) -> float | None:
-    setting = run.settings.get("firmware_seconds")
-    return float(setting.value) if setting is not None and isinstance(setting.value, int | float) else None
+def _how(run: RunInfo, margin: float, baseline: str) -> How:
+    values = {name: setting.value for name, setting in run.settings.items()}
+    firmware_s, rate = (
+        float(value) if isinstance(value := values.get(name), int | float) else None
+        for name in ("firmware_seconds", "max_failure_rate")
+    )
+    rate = rate if rate is not None and 0 < rate < 1 else None
+    return How(margin=margin, baseline=baseline, firmware_s=firmware_s, max_failure_rate=rate)
 
 
 def has_worse_arm(report: Report) -> bool:

@@ -106,6 +106,8 @@ def arm_notes(arm: ArmSummary) -> tuple[str, ...]:
         f"{arm.method}: {name} in {found.failed} of {found.n} cycles, {rate_text(found)}"
         for name, found in arm.class_rates.items()
     ]
+    if arm.specified is not None:
+        notes.append(arm.specified.sentence)
     if (note := unseen(arm)) is not None:
         notes.append(note)
     if arm.shape.outliers:
