@@ -70,8 +70,8 @@ class SimulatedMachine:
     def vcpu_time(self) -> None:
         return None
 
-    def diagnose(self) -> dict[str, str]:
-        return {}
+    def inspect(self) -> None:
+        """There is no QEMU to be asked."""
 
     def close(self) -> None:
         self._events.clear()

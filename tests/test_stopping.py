@@ -8,6 +8,7 @@ import pytest
 from report_run import end
 from simulated_machine import SimulatedMachine
 
+from harness.artefacts.collect import Collector, Wanted
 from harness.campaign.records import Identity
 from harness.campaign.runner import CellCampaign
 from harness.campaign.stopping import StopRule, StopSettings
@@ -37,7 +38,6 @@ def soak(tmp_path, monkeypatch):
     # Records must survive a crash of the host; these need not.
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr(CellStore, "keep_events", lambda self, name, events: f"{name}.log")
-    monkeypatch.setattr(CellStore, "keep_failure", lambda self, name, files: None)
 
     def run(blocks: int, failing: dict[str, float], names: tuple[str, ...] = ("kexec", "cold"), **stop: object):
         said: list[str] = []
@@ -53,6 +53,7 @@ def soak(tmp_path, monkeypatch):
                 stop=StopSettings(**{"stop": "auto", "margin": 0.01, **stop}),
                 make_machine=lambda: SimulatedMachine(clock, rng, failing),
                 store=store,
+                artefacts=Collector(tmp_path, Wanted(), lambda _: None),
                 say=said.append,
             ).run()
         return said[-1], read_records(store.folder / RECORDS)

@@ -66,6 +66,15 @@ def test_many_values_are_searched_as_exactly_as_it_matters():
         assert walsh_averages_near(ordered, positions) == pytest.approx(exact, abs=1e-5 * float(np.ptp(ordered)))
 
 
+@pytest.mark.parametrize("values", [[7.0] * 300, [0.0] * 300, [1.0] * 250 + [2.0] * 50, [1.0] * 50 + [2.0] * 250])
+def test_many_equal_values_are_no_trouble(values):
+    """Times of a machine that is a simulation, or of a clock with coarse ticks."""
+    ordered = np.array(values)
+    positions = (300 * 301 // 4, lower_rank(300, 0.95), 300 * 301 // 2 + 1 - lower_rank(300, 0.95))
+    exact = [walsh_average(ordered, position) for position in positions]
+    assert walsh_averages_near(ordered, positions) == pytest.approx(exact, abs=1e-7)
+
+
 def test_intervals_cover_while_the_host_drifts_and_remembers():
     """600 runs of 40 blocks on a host whose speed is an AR(1) process and drifts: coverage 95 %, standard error 0.9.
 

@@ -85,7 +85,8 @@ def walsh_averages_near(values: NDArray[np.float64], positions: Sequence[int]) -
     in a few steps; what one search learns narrows the next.
     """
     every = len(values) * (len(values) + 1) // 2
-    known = {float(values[0]): 0, float(values[-1]): every}
+    # Of many equal values the smallest may be the answer itself: the search starts below it.
+    known = {float(np.nextafter(values[0], -np.inf)): 0, float(values[-1]): every}
     # Where the averages of a few quantiles put the positions.
     few = values[np.linspace(0, len(values) - 1, FEW).astype(np.int64)]
     rough = np.sort(((few[:, None] + few[None, :]) / 2)[np.triu_indices(FEW)])
