@@ -15,6 +15,7 @@ from harness.artefacts.collect import Collector
 from harness.artefacts.symbols import SymbolStore
 from harness.campaign.records import Identity
 from harness.campaign.runner import CellCampaign
+from harness.campaign.stopping import StopSettings
 from harness.clock import Clock
 from harness.config import Settings
 from harness.config.table import PROJECT
@@ -32,6 +33,8 @@ class RunSession:
         self.run_dir = settings.results / run_id
         self.lab = Lab(settings, clock, say)
         self._clock = clock
+        #: comparisons of the whole campaign, which share one error of calling an arm worse for nothing
+        self.gates = 1
         self._say = say
 
     @property
@@ -67,6 +70,12 @@ class RunSession:
                 identity=Identity(run.run_id, accel.accel, self.lab.qemu.version),
                 seed=self.settings.seed,
                 blocks=self.settings.blocks,
+                stop=StopSettings(
+                    stop=self.settings.stop,
+                    margin=self.settings.margin,
+                    max_failure_rate=self.settings.max_failure_rate,
+                    gates=self.gates,
+                ),
                 make_machine=lambda: self.lab.make_machine(cell),
                 store=store,
                 artefacts=self.collector(cell),
@@ -114,7 +123,8 @@ class RunSession:
             accel=accel.accel,
             accel_reason=accel.reason,
             qemu_version=self.lab.qemu.version,
-            host=_host(),
+            host=host_facts(),
+            gates=self.gates,
             settings=self.settings.records(),
         )
 
@@ -146,7 +156,8 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
     return {**named, "QEMU": settings.qemu} if settings.qemu else named
 
 
-def _host() -> dict[str, object]:
+def host_facts() -> dict[str, object]:
+    """What run.json keeps of the host; runs on hosts with the same CPUs and machine take about the same time."""
     return {
         "kernel": platform.release(),
         "machine": platform.machine(),

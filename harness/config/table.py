@@ -27,6 +27,7 @@ class Kind(StrEnum):
     CHOICE = "one word"
     LIST = "a list of names"
     PATH = "a path"
+    STOP = "a stop rule"
 
 
 class Definition(Struct, frozen=True, kw_only=True):
@@ -122,10 +123,10 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="stop",
-        kind=Kind.CHOICE,
-        help="fixed: run all blocks; auto: as soon as the question is settled (in this version: run all blocks)",
+        kind=Kind.STOP,
+        help="fixed: run all blocks; auto: until every question is settled, BLOCKS at most; time:2h: for that long",
         default="fixed",
-        choices=("fixed", "auto"),
+        example="auto",
     ),
     Definition(
         name="results",
@@ -182,7 +183,7 @@ SETTINGS: tuple[Definition, ...] = (
     Definition(
         name="margin",
         kind=Kind.NUMBER,
-        help="difference of failure rates that still counts as no worse, 0.01 for one in a hundred",
+        help="difference of failure rates that still counts as no worse, 0.01 or 1% for one in a hundred",
         default=0.01,
         low=1e-6,
         high=0.5,
@@ -232,6 +233,33 @@ SETTINGS: tuple[Definition, ...] = (
         low=1,
         high=1 << 30,
         example="2048",
+    ),
+    Definition(
+        name="max_failure_rate",
+        kind=Kind.NUMBER,
+        help="failure rate that every arm must stay below, e.g. 1/500; replaces the budget; empty: none",
+        low=1e-6,
+        high=0.5,
+        example="1/500",
+        may_be_empty=True,
+    ),
+    Definition(
+        name="max_slowdown",
+        kind=Kind.NUMBER,
+        help="slow-down from one run to another that compare lets pass, e.g. 5%",
+        default=0.05,
+        low=0,
+        high=10,
+        example="5%",
+    ),
+    Definition(
+        name="firmware_seconds",
+        kind=Kind.NUMBER,
+        help="seconds that a real machine's firmware takes, to say what kexec saves there; empty: none",
+        low=0.1,
+        high=7200,
+        example="180",
+        may_be_empty=True,
     ),
     Definition(
         name="matrix",

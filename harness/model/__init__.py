@@ -22,7 +22,7 @@ from harness.model.events import (
     Vcpu,
 )
 from harness.model.evidence import Evidence, Expectation
-from harness.model.records import SETUP, CycleEnd, CycleRecord, CycleStart, RunInfo, Setting
+from harness.model.records import SETUP, CellRows, CycleEnd, CycleRecord, CycleRow, CycleStart, RunInfo, Setting
 from harness.model.verdicts import (
     Blame,
     BootPath,
@@ -46,12 +46,14 @@ __all__ = [
     "Blame",
     "BootPath",
     "Cell",
+    "CellRows",
     "CommandReply",
     "CommandSent",
     "Confidence",
     "ConsoleData",
     "CycleEnd",
     "CycleRecord",
+    "CycleRow",
     "CycleStart",
     "DeviceFinding",
     "EndReason",
