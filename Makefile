@@ -11,7 +11,8 @@ MAKEFLAGS += --no-print-directory
 # through a shell, so that a value may hold spaces, quotes and dollar signs.
 # (harness/config/table.py has them all; a test compares.)
 SETTINGS := DEVICE IMAGE FIRMWARE LOADER KERNEL METHODS BLOCKS JOBS SEED STOP RESULTS ACCEL MIRROR SELECT \
-            MEMORY SMP MARGIN FAILURE_BUDGET CYCLE_SECONDS SHARD MATRIX IMAGES_DIR CACHE_DIR QEMU
+            MEMORY SMP MARGIN FAILURE_BUDGET MAX_FAILURE_RATE MAX_SLOWDOWN FIRMWARE_SECONDS CYCLE_SECONDS SHARD MATRIX \
+            IMAGES_DIR CACHE_DIR QEMU SCREEN KEEP_DISK KEEP_MEMORY ARTEFACTS_MIB
 # pytest's -k, the Python that `make setup` uses, which readers to fuzz and for how long.
 OTHERS := K PYTHON FUZZ SECONDS
 
@@ -53,7 +54,7 @@ PYTEST := .venv/bin/pytest
 OPTIONS := $${HARNESS_K:+-k "$$HARNESS_K"}
 
 # ---- targets --------------------------------------------------------------------------------------------------
-.PHONY: help setup doctor images soak scenarios matrix bench test check fuzz report kexec-load-deb lock clean
+.PHONY: help setup doctor images soak scenarios matrix bench selftest test check fuzz report kexec-load-deb lock clean
 
 help:
 	@echo 'usage: make TARGET [NAME=value ...]'
@@ -66,6 +67,8 @@ help:
 	@echo '            make matrix SELECT=smoke|devices|distros|full, and SHARD=2/5 SEED=1 for one of five machines'
 	@echo '  bench     what late loading takes and saves (docs/late-loading.md), BLOCKS times each:'
 	@echo '            make bench K=memory|time|pressure|atomic IMAGE=debian-13 BLOCKS=10'
+	@echo '  selftest  inject faults into reboots, and hold the verdicts against those that they must get:'
+	@echo '            make selftest IMAGE=debian-12,debian-13 JOBS=2 K=fault-name'
 	@echo '  images    build every image that is not built yet: make images MIRROR=...'
 	@echo '  report    the newest run once more, from its records'
 	@echo '  doctor    what this host can do'
@@ -105,6 +108,11 @@ matrix: setup
 # Measures and prints; judges nothing. Without BLOCKS each benchmark takes a number of its own.
 bench: setup
 	@$(PYTEST) benchmarks $(OPTIONS)
+
+# K names one fault; without it, all of them and 25 clean reboots on each image.
+selftest: export KEXEC_JOBS ?= 2
+selftest: setup
+	@.venv/bin/kexec-harness selftest $${HARNESS_K:+--fault "$$HARNESS_K" --clean 0}
 
 # One run of pytest, so that its last line counts everything. One block is one kexec and one cold reboot.
 test: export KEXEC_BLOCKS ?= 1

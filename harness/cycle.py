@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from harness.classify.classifier import Judgement, classify
 from harness.classify.console import Sign
-from harness.classify.milestones import IDENTIFY, Progress
+from harness.classify.milestones import IDENTIFY, Progress, is_held_reset
 from harness.clock import Deadline
 from harness.deadlines import Deadlines, GivenUp, Vigil
 from harness.devices.base import DeviceSet, parse_findings
@@ -24,7 +24,6 @@ from harness.model import (
     Evidence,
     Expectation,
     ProcessExit,
-    QmpEvent,
 )
 from harness.model.sizes import console_text
 from harness.qemu.machine import Machine
@@ -128,11 +127,6 @@ class _Watching:
     def ended(self, reason: EndReason, given_up: GivenUp | None = None) -> Watched:
         """What watching gave."""
         return Watched(self._recording.events(), reason, self._progress, given_up)
-
-
-def is_held_reset(event: Event | None) -> bool:
-    """Whether the machine stands before a reset that its guest has asked for."""
-    return isinstance(event, QmpEvent) and event.name == "SHUTDOWN" and event.data.get("reason") == "guest-reset"
 
 
 def _end_of(progress: Progress) -> EndReason | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harness import devices, host, images, reboot
 from harness.clock import Clock
@@ -74,6 +74,7 @@ def machine_spec(
         accel=accel,
         memory_mib=settings.memory,
         cpus=settings.smp,
+        screen=bool(settings.screen),
         folder=folder,
         root_disk=folder / "root.qcow2",
         device_options=tuple(lookup(device_sets(), cell.device_set, "device set").options(resources)),
@@ -83,6 +84,13 @@ def machine_spec(
         initrd=direct_boot.initrd if direct_boot else None,
         cmdline=direct_boot.cmdline if direct_boot else None,
     )
+
+
+class SavedMachine(Struct, frozen=True):
+    """A machine that was saved while it ran: its root disk, and the snapshot's name in it."""
+
+    root_disk: Path
+    snapshot: str
 
 
 class Lab:
@@ -139,16 +147,29 @@ class Lab:
         """QEMU's command line for this cell, with a placeholder for the machine's private folder."""
         return [str(self.qemu.path), *flatten(build(self.spec(cell, Path("MACHINE"))))]
 
-    def make_machine(self, cell: Cell) -> QemuMachine:
-        """A machine of this cell on an untouched image, not yet powered on.
+    def make_machine(
+        self,
+        cell: Cell,
+        *,
+        adapt: Callable[[MachineSpec], MachineSpec] | None = None,
+        start_from: SavedMachine | None = None,
+    ) -> QemuMachine:
+        """A machine of this cell on an untouched image, not yet powered on; or one that goes on where one was saved.
 
+        `adapt` makes of the cell's machine what this one is to be, before anything is made for it.
         Raises NoSpace, ConfigError or InfraError; then nothing is left behind.
         """
         folder = _make_folder()
         try:
             _check_space(folder.path)
             spec = self.spec(cell, folder.path)
-            images.create_overlay(self.image(cell.image), spec.root_disk)
+            if adapt is not None:
+                spec = adapt(spec)
+            if start_from is None:
+                images.create_overlay(self.image(cell.image), spec.root_disk)
+            else:
+                shutil.copyfile(start_from.root_disk, spec.root_disk)
+                spec = structs.replace(spec, snapshot=start_from.snapshot)
             with (folder.path / DATA_DISK).open("wb") as disk:
                 os.truncate(disk.fileno(), DISK_MIB << 20)
             template = host.firmware_files(cell.firmware).vars

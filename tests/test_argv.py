@@ -36,6 +36,7 @@ SPECS = {
     "firmware-ovmf": spec("e1000e", firmware=Firmware.OVMF),
     "loader-direct": spec("virtio-net", loader=Loader.DIRECT),
     "accel-kvm": spec("virtio-net", accel=Accel.KVM),
+    "screen": structs.replace(spec("virtio-net"), screen=True),
 }
 
 

@@ -31,8 +31,10 @@ from harness.model import (
     FailureClass,
     Firmware,
     FirmwareData,
+    Heartbeat,
     Milestone,
     Outcome,
+    QmpEvent,
 )
 
 
@@ -345,3 +347,57 @@ def test_a_report_without_a_boot_id_is_no_boot(boot_id):
 def test_a_cold_cycle_that_executed_a_loaded_kernel_and_crashed_into_firmware_is_no_cold_boot():
     events = [TRIGGER, *SHUTDOWN, *JUMP, *THROUGH_FIRMWARE[1:], *BOOT, ready(122)]
     assert verdict(events, method="cold").failure_class is FailureClass.TRIPLE_FAULT
+
+
+def test_a_reset_by_somebody_on_the_host_is_no_triple_fault():
+    by_host = QmpEvent(106.0, "RESET", {"guest": False, "reason": "host-qmp-system-reset"})
+    judged = verdict([TRIGGER, *SHUTDOWN, *JUMP, by_host, FirmwareData(106.1, "SeaBIOS"), *BOOT, ready(122)])
+    assert (judged.failure_class, judged.rule, judged.blame) == ("unexpected_reset", "reset-by-host", "host")
+
+
+def test_a_guests_reset_that_was_held_and_went_on_is_still_the_guests():
+    held = QmpEvent(106.0, "SHUTDOWN", {"guest": True, "reason": "guest-reset"})
+    goes_on = QmpEvent(109.0, "RESET", {"guest": False, "reason": "host-qmp-system-reset"})
+    judged = verdict([TRIGGER, *SHUTDOWN, *JUMP, held, goes_on, FirmwareData(109.2, "SeaBIOS"), *BOOT, ready(122)])
+    assert (judged.failure_class, judged.blame) == ("triple_fault", "incoming_kernel")
+    assert "reset once" in judged.reason
+
+
+@pytest.mark.parametrize(
+    ("runstate", "error", "rule"),
+    [
+        ("io-error", {"nospace": True, "reason": "No space left on device"}, "host-disk"),
+        ("io-error", {"nospace": False, "reason": "Input/output error"}, "host-disk"),
+        ("paused", None, "stopped-by-host"),
+    ],
+)
+def test_a_machine_that_the_host_had_stopped_says_nothing_of_its_guest(runstate, error, rule):
+    events = [TRIGGER, *SHUTDOWN, *JUMP, *([QmpEvent(107.0, "BLOCK_IO_ERROR", error)] if error else [])]
+    judged = verdict([*events, Heartbeat(112.0, 5.0, runstate)], ended_by=EndReason.DEADLINE)
+    assert (judged.outcome, judged.failure_class, judged.rule) == ("invalid", "infrastructure", rule)
+    assert judged.blame == "host"
+
+
+def test_a_disk_error_that_the_guest_lived_through_does_not_make_a_reboot_invalid():
+    events = kexec()
+    error = QmpEvent(events[-1].t - 1, "BLOCK_IO_ERROR", {"nospace": True, "action": "report"})
+    assert verdict([*events[:-1], error, events[-1]]).outcome == "pass"
+
+
+def test_without_qmp_nobody_knows_whether_the_machine_was_reset():
+    lost = QmpEvent(kexec()[-1].t - 1, "CONNECTION_LOST")
+    judged = verdict([*kexec()[:-1], lost, kexec()[-1]])
+    assert (judged.outcome, judged.rule, judged.blame) == ("invalid", "qmp-lost", "host")
+
+
+def test_a_qemu_that_ends_takes_its_socket_with_it():
+    lost = QmpEvent(106.0, "CONNECTION_LOST")
+    judged = verdict([TRIGGER, *SHUTDOWN, *JUMP, lost, died(106.1, -9)], ended_by=EndReason.EXIT)
+    assert judged.failure_class == "qemu_abort"
+
+
+def test_a_jump_that_a_program_prints_before_a_cold_reboot_is_a_conflict_and_no_reset_too_many():
+    forged = text(101.0, "[   19.000000] kexec_core: Starting new kernel")
+    trigger, *rest = cold()
+    judged = verdict([trigger, forged, *rest], "cold")
+    assert (judged.failure_class, judged.rule) == ("proof_conflict", "channels-disagree")

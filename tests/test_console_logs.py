@@ -116,3 +116,9 @@ def test_what_a_collector_puts_before_each_line_does_not_matter(before):
     ]
     judged = judge_log(["".join(f"{before}{line}\r\n" for line in lines).encode()]).verdict
     assert (judged.failure_class, judged.span.line) == (FailureClass.ROOT_NOT_FOUND, 3)
+
+
+def test_a_log_that_begins_in_a_shutdown_has_its_panic_in_the_old_kernel():
+    lines = b"[  OK  ] Stopped target multi-user.target\n[  812.000000] Kernel panic - not syncing: at last\n"
+    judged = judge_log([lines]).verdict
+    assert (judged.failure_class, judged.blame) == (FailureClass.OUTGOING_KERNEL_CRASH, "outgoing_kernel")

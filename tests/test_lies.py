@@ -8,7 +8,7 @@ import pytest
 from reboots import BOOT, JUMP, NONCE, SHUTDOWN, THROUGH_FIRMWARE, TRIGGER, cold, evidence, kexec, ready, reset, text
 
 from harness.classify.classifier import classify
-from harness.model import AgentMessage, BootPath, CommandSent, EndReason, FailureClass, Outcome, QmpEvent
+from harness.model import AgentMessage, BootPath, CommandSent, DeviceFinding, EndReason, FailureClass, Outcome, QmpEvent
 
 KEXEC_READY = {"bootloader_type": 208, "cmdline_nonce": NONCE}
 
@@ -39,6 +39,14 @@ def test_a_forged_report_is_disowned_by_the_system_that_runs():
 
 def test_a_report_of_another_boot_than_the_one_that_runs_is_disowned():
     judged = verdict([*kexec(), *asked(120.0, boot_id="third")])
+    assert (judged.failure_class, judged.rule) == (FailureClass.PROOF_CONFLICT, "report-disowned")
+
+
+def test_a_report_forged_before_the_real_hand_off_is_disowned_by_the_system_that_comes_up_later():
+    """The agent is being stopped and answers nothing; then the real kernel starts, and its agent speaks."""
+    hello = AgentMessage(150.0, {"type": "hello", "boot_id": "the real one"})
+    no_answer = DeviceFinding("answer", ok=False, detail="the guest agent did not answer within 180 s")
+    judged = verdict([*kexec(), hello], findings=(no_answer,))
     assert (judged.failure_class, judged.rule) == (FailureClass.PROOF_CONFLICT, "report-disowned")
 
 
@@ -204,6 +212,14 @@ def test_a_warning_of_the_old_kernel_is_the_old_kernels():
     old = text(103.4, "[   20.050000] WARNING: CPU: 0 PID: 1 at kernel/x.c:1 f+0x1/0x2")
     judged = verdict([TRIGGER, *SHUTDOWN, old, *kexec()[2:]])
     assert (judged.failure_class, judged.blame) == ("kernel_warning", "outgoing_kernel")
+
+
+def test_a_stall_counts_unless_the_host_did_not_let_the_guest_run():
+    stall = text(115, "[    7.000000] rcu: INFO: rcu_preempt self-detected stall on CPU")
+    events = [*UP, stall, kexec()[-1]]
+    assert verdict(events, vcpu_s=15.0, vcpu_wait_s=2.0).failure_class is FailureClass.RCU_STALL
+    starved = verdict(events, vcpu_s=5.0, vcpu_wait_s=14.0)
+    assert (starved.outcome, starved.blame, starved.rule) == (Outcome.INVALID, "host", "host-starved")
 
 
 # ---- resets, the watchdog, the power switch ------------------------------------------------------------------------

@@ -80,7 +80,9 @@ def test_make_alone_names_every_target_and_every_variable(make):
 
 def test_make_knows_every_setting(make):
     [names] = re.findall(r"^variables: (.*)", make("help").stdout, re.MULTILINE)
-    assert sorted(names.split()) == sorted([*(setting.make_variable for setting in SETTINGS), "K", "PYTHON"])
+    assert sorted(names.split()) == sorted(
+        [*(setting.make_variable for setting in SETTINGS), "FUZZ", "K", "PYTHON", "SECONDS"]
+    )
 
 
 @pytest.mark.parametrize(

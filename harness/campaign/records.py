@@ -75,6 +75,7 @@ class Recorder(Struct, frozen=True):
             kernel_after=judgement.kernel_after,
             chain_depth=0 if verdict.path is BootPath.FIRMWARE else depth,
             vcpu_s=evidence.vcpu_s,
+            mem_available_kib=_kib(result.running.ready.get("mem_available_kib")) if result.running else None,
             vcpu_wait_s=evidence.vcpu_wait_s,
             console=console,
         )
@@ -129,9 +130,15 @@ class Recorder(Struct, frozen=True):
         )
 
 
-def describe(end: CycleEnd, planned: int) -> str:
-    """One line about a finished cycle; `planned` is how many the cell will have."""
-    place = f"{end.cell_id} {end.cycle + 1}/{planned} {end.method}"
+def _kib(said: object) -> int | None:
+    """A guest's own word for an amount of memory, if it can be one."""
+    return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said < 1 << 40 else None
+
+
+def describe(end: CycleEnd, planned: int | None) -> str:
+    """One line about a finished cycle; `planned` is how many the cell will have, None if nobody knows."""
+    number = f"{end.cycle + 1}/{planned}" if planned is not None else f"{end.cycle + 1}"
+    place = f"{end.cell_id} {number} {end.method}"
     if end.outcome is Outcome.PASS:
         times = end.phases
         parts = (("total", times.total_s), ("shutdown", times.shutdown_s), ("hand-off", times.handoff_s))

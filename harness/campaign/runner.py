@@ -9,15 +9,30 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 
+from msgspec import structs
+
+from harness.artefacts.collect import Collector
 from harness.campaign.plan import Slot, nonce_of, plan
 from harness.campaign.records import Identity, Recorder, describe
+from harness.campaign.stopping import StopRule, StopSettings
 from harness.campaign.usual import UsualOfCell
 from harness.classify.milestones import Progress
+from harness.config.stop import time_limit
 from harness.cycle import CycleResult, Running, Watched, drain, run_cycle, watch
 from harness.deadlines import Deadlines
 from harness.devices.base import DeviceSet
 from harness.errors import MachineError
-from harness.model import SETUP, BootPath, Cell, CycleEnd, EndReason, Outcome
+from harness.model import (
+    SETUP,
+    AgentMessage,
+    BootPath,
+    Cell,
+    CommandSent,
+    CycleEnd,
+    EndReason,
+    Event,
+    Outcome,
+)
 from harness.qemu.machine import Machine
 from harness.reboot.base import Method
 from harness.store import CellStore
@@ -38,35 +53,54 @@ class CellCampaign:
         identity: Identity,
         seed: int,
         blocks: int,
+        stop: StopSettings,
         make_machine: Callable[[], Machine],
         store: CellStore,
+        artefacts: Collector,
         say: Callable[[str], None],
     ) -> None:
         self._cell, self._methods, self._device_set = cell, methods, device_set
-        self._seed, self._blocks = seed, blocks
+        self._seed, self._blocks, self._stop = seed, blocks, stop
         self._record = Recorder(cell, identity)
         self._make_machine = make_machine
         self._store = store
+        self._artefacts = artefacts
         self._say = say
         self._deadlines = Deadlines()
         self._usual = UsualOfCell()
         self._machine: Machine | None = None
+        #: made with the first machine, whose clock it goes by
+        self._rule: StopRule | None = None
         self._running: Running | None = None
         self._chain_depth = 0
         self._machines = 0
+        #: log of the machine's cycle before this one, or of its set-up boot
+        self._console_before: str | None = None
         #: cycles in a row whose reboot could not be asked for
         self._not_armed = 0
 
     def run(self) -> None:
-        """Run the whole plan.
+        """Run the plan, as far as the stop rule lets it.
 
         Raises MachineError when no machine comes up any more; what was recorded until then stays.
         """
         try:
             for slot in plan(self._methods, self._blocks, self._seed, self._cell.cell_id):
                 self._run_slot(slot)
+                if slot.order == len(self._methods) - 1 and self._is_enough(slot):
+                    break
         finally:
             self._discard_machine()
+
+    def _is_enough(self, slot: Slot) -> bool:
+        """Asked after each whole block; says why the campaign stops."""
+        if self._rule is None:
+            return False
+        why = self._rule.after_block()
+        said = why or (self._rule.at_cap() if slot.block == self._blocks - 1 else None)
+        if said is not None:
+            self._say(f"{self._cell.cell_id}: {said}")
+        return why is not None
 
     def _run_slot(self, slot: Slot) -> None:
         machine, running = self._ensure_running(slot)
@@ -91,10 +125,15 @@ class CellCampaign:
                 before=running,
                 deadlines=self._deadlines,
                 usual=self._usual.of(slot.method.name),
+                at_reset=lambda: self._artefacts.before_reset(
+                    name, self._cell.cell_id, machine, boot_before=running.boot_id
+                ),
             )
         except MachineError as error:
-            console = self._store.keep_events(name, drain(machine))
-            self._close_cycle(name, self._record.not_armed(start, str(error), console=console), machine)
+            events = drain(machine)
+            console = self._store.keep_events(name, events)
+            end = self._record.not_armed(start, str(error), console=console)
+            self._close_cycle(name, end, machine, events, running)
             self._not_armed += 1
             if self._not_armed >= MAX_SETUP_FAILURES:
                 raise MachineError(f"{self._cell.cell_id}: {self._not_armed} reboots in a row: {error}") from error
@@ -105,17 +144,39 @@ class CellCampaign:
         end = self._record.judged(start, result, depth_before=self._chain_depth, console=console)
         if result.evidence.ended_by is EndReason.DEADLINE:
             self._say_deadlines("by which this cycle was given up")
-        self._close_cycle(name, end, machine)
+        self._close_cycle(name, end, machine, result.events, running, up=result.running is not None)
         self._go_on_with(result, end)
 
-    def _close_cycle(self, name: str, end: CycleEnd, machine: Machine) -> None:
-        """Record the end; a machine whose cycle did not pass is asked what it knows, and thrown away."""
+    def _close_cycle(
+        self,
+        name: str,
+        end: CycleEnd,
+        machine: Machine,
+        events: Sequence[Event],
+        before: Running | None,
+        *,
+        up: bool = False,
+    ) -> None:
+        """Record the end; of a cycle that did not pass, its artefacts are kept, and its machine is thrown away."""
         self._store.append(end)
+        if self._rule is not None:
+            self._rule.add(end)
+        self._say(describe(end, self._planned))
         if end.outcome is not Outcome.PASS:
-            self._store.keep_failure(name, {"reason.txt": f"{end.reason}\n{end.evidence}\n", **machine.diagnose()})
-        self._say(describe(end, self._blocks * len(self._methods)))
-        if end.outcome is not Outcome.PASS:
+            self._artefacts.collect(
+                name,
+                end,
+                machine,
+                events=events,
+                console=end.console,
+                console_before=self._console_before,
+                boot_before=before.boot_id if before else None,
+                up=up,
+            )
             self._discard_machine()
+        else:
+            self._artefacts.forget(name, end.cell_id)
+        self._console_before = end.console
 
     def _go_on_with(self, result: CycleResult, end: CycleEnd) -> None:
         if self._machine is None:
@@ -129,6 +190,11 @@ class CellCampaign:
     def _say_deadlines(self, what: str) -> None:
         self._say(f"{self._cell.cell_id}: deadlines {what}:\n{textwrap.indent(self._deadlines.table().rstrip(), '  ')}")
 
+    @property
+    def _planned(self) -> int | None:
+        """Cycles that will run; None if nobody knows."""
+        return None if time_limit(self._stop.stop) else self._blocks * len(self._methods)
+
     # ---- machines -----------------------------------------------------------------------------------------
 
     def _ensure_running(self, slot: Slot) -> tuple[Machine, Running]:
@@ -138,6 +204,8 @@ class CellCampaign:
         for _ in range(MAX_SETUP_FAILURES):
             self._say(f"{self._cell.cell_id}: booting a new machine (set-up, not counted)")
             machine = self._machine = self._make_machine()
+            if self._rule is None:
+                self._rule = StopRule(self._stop, [method.name for method in self._methods], machine.clock)
             watched = self._boot(machine, slot)
             if watched.progress.ready is not None and watched.progress.exit is None:
                 self._deadlines.learn(watched.progress.at, BootPath.FIRMWARE)
@@ -153,19 +221,34 @@ class CellCampaign:
 
     def _boot(self, machine: Machine, slot: Slot) -> Watched:
         at = machine.clock.wall()
+        self._console_before = None
         machine.power_on()
-        watched = watch(machine, Progress(None), self._deadlines)
+        watched = self._learn_kernel(machine, watch(machine, Progress(None), self._deadlines))
         name = f"{SETUP}-{self._machines:04d}"
         self._machines += 1
-        console = self._store.keep_events(name, watched.events)
+        console = self._console_before = self._store.keep_events(name, watched.events)
         if watched.progress.ready is None or watched.progress.exit is not None:
             start = self._record.start(
                 cycle=slot.cycle, block=slot.block, order=slot.order, method=SETUP, nonce="", at=at
             )
             end = self._record.failed_setup(start, watched, console=console)
             self._store.append(start)
-            self._close_cycle(name, end, machine)
+            self._console_before = None
+            self._close_cycle(name, end, machine, watched.events, None)
         return watched
+
+    def _learn_kernel(self, machine: Machine, watched: Watched) -> Watched:
+        """Make the kernel that came up known to the artefacts; what arrived meanwhile belongs to the set-up boot."""
+        progress = watched.progress
+        if progress.ready is None or progress.exit is not None:
+            return watched
+        if not self._artefacts.learn(machine, Running.from_report(progress.ready).kernel):
+            return watched
+        # A megabyte of symbols is no event of the boot.
+        late = [event for event in drain(machine) if not isinstance(event, AgentMessage | CommandSent)]
+        for event in late:
+            progress.feed(event)
+        return structs.replace(watched, events=(*watched.events, *late))
 
     def _discard_machine(self) -> None:
         if self._machine is not None:

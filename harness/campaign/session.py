@@ -10,12 +10,17 @@ from pathlib import Path
 
 from msgspec import structs
 
+from harness.artefacts.case import MIB, Rerun, Wanted
+from harness.artefacts.collect import Collector
+from harness.artefacts.symbols import SymbolStore
 from harness.campaign.records import Identity
 from harness.campaign.runner import CellCampaign
+from harness.campaign.stopping import StopSettings
 from harness.clock import Clock
 from harness.config import Settings
+from harness.config.table import PROJECT
 from harness.lab import Lab, device_sets, methods
-from harness.model import Cell, CycleEnd, RunInfo
+from harness.model import Accel, Cell, CycleEnd, RunInfo
 from harness.registry import lookup
 from harness.store import RECORDS, RUN_FILE, CellStore, create_run, read_records, update_run
 
@@ -28,6 +33,8 @@ class RunSession:
         self.run_dir = settings.results / run_id
         self.lab = Lab(settings, clock, say)
         self._clock = clock
+        #: comparisons of the whole campaign, which share one error of calling an arm worse for nothing
+        self.gates = 1
         self._say = say
 
     @property
@@ -66,11 +73,41 @@ class RunSession:
                 identity=Identity(run.run_id, accel.accel, self.lab.qemu.version),
                 seed=settings.seed,
                 blocks=settings.blocks,
+                stop=StopSettings(
+                    stop=settings.stop,
+                    margin=settings.margin,
+                    max_failure_rate=settings.max_failure_rate,
+                    gates=self.gates,
+                ),
                 make_machine=lambda: self.lab.make_machine(cell),
                 store=store,
+                artefacts=self.collector(cell),
                 say=self._say,
             ).run()
         return finished(self.run_dir, cell)
+
+    def collector(self, cell: Cell) -> Collector:
+        """Who takes the artefacts of this cell's failures. Raises ConfigError or InfraError."""
+        settings, image = self.settings.for_cell(cell), self.lab.image(cell.image)
+        return Collector(
+            self.run_dir,
+            Wanted(
+                disk=bool(settings.keep_disk),
+                memory=bool(settings.keep_memory),
+                limit_bytes=settings.artefacts_mib * MIB,
+            ),
+            self._say,
+            rerun=Rerun(
+                settings=rerun_settings(settings, cell, self.lab.accel.accel),
+                project=PROJECT,
+                qemu_version=self.lab.qemu.version,
+                image=cell.image,
+                sha256=image.sha256,
+                disk=image.disk,
+                root_bytes=image.recipe.disk_mib * MIB,
+            ),
+            symbols=SymbolStore(settings.cache_dir, image.sha256),
+        )
 
     def close(self, exit_status: int) -> None:
         """Note in run.json when and how the run ended. Does nothing if nothing was recorded."""
@@ -90,6 +127,7 @@ class RunSession:
             accel_reason=accel.reason,
             qemu_version=self.lab.qemu.version,
             host=host_facts(),
+            gates=self.gates,
             settings=self.settings.records(),
         )
 
@@ -98,6 +136,27 @@ def finished(run_dir: Path, cell: Cell) -> list[CycleEnd]:
     """The cell's finished cycles so far, in order; none if it has not started. Raises StoreError."""
     path = run_dir / "cells" / cell.cell_id / RECORDS
     return [record for record in read_records(path) if isinstance(record, CycleEnd)] if path.exists() else []
+
+
+def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, str]:
+    """What makes make run this cell alone, with everything that decides its cycles; BLOCKS is left to the caller."""
+    named = {
+        "IMAGE": cell.image,
+        "DEVICE": cell.device_set,
+        "FIRMWARE": cell.firmware.value,
+        "LOADER": cell.loader.value,
+        "KERNEL": cell.kernel,
+        "METHODS": ",".join(settings.methods),
+        "SEED": str(settings.seed),
+        "ACCEL": accel.value,
+        "MEMORY": str(settings.memory),
+        "SMP": str(settings.smp),
+        "SCREEN": str(settings.screen),
+        "MATRIX": str(settings.matrix),
+        "IMAGES_DIR": str(settings.images_dir),
+        "CACHE_DIR": str(settings.cache_dir),
+    }
+    return {**named, "QEMU": settings.qemu} if settings.qemu else named
 
 
 def host_facts() -> dict[str, object]:

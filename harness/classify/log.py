@@ -239,9 +239,13 @@ def _reboots(pieces: Iterable[bytes]) -> Iterator[_LogReboot]:
             break
         line = ahead.popleft()
         t += 1.0
-        if _SHUTDOWN_STARTS.search(line.text) and (reboot.came_up or Milestone.SYSTEMD in reboot.progress.at):
-            yield reboot
-            reboot = _LogReboot(shut_down_at=t)
+        if _SHUTDOWN_STARTS.search(line.text):
+            if reboot.came_up or Milestone.SYSTEMD in reboot.progress.at:
+                yield reboot
+                reboot = _LogReboot(shut_down_at=t)
+            elif not reboot.progress.at:
+                # The log begins while a system is up, or on its way down.
+                reboot = _LogReboot(shut_down_at=t)
         if _is_reset(line, reboot, ahead, latest):
             reboot.reset(t)
             latest = 0.0

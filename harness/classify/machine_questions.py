@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from harness.classify.case import Case, Question
 from harness.classify.pulse import INTERNAL_ERROR, GuestState
-from harness.model import Confidence, EndReason, FailureClass, Milestone, ProcessExit, QmpEvent, Span, Stage, Verdict
+from harness.model import (
+    QMP_LOST,
+    Blame,
+    BootPath,
+    Confidence,
+    EndReason,
+    FailureClass,
+    Milestone,
+    Outcome,
+    ProcessExit,
+    QmpEvent,
+    Span,
+    Stage,
+    Verdict,
+)
 
 QMP = Span("qmp")
 #: what QEMU prints when the kernel's virtual machine monitor gives up (accel/kvm/kvm-all.c)
@@ -42,6 +58,15 @@ def _qemu_ended(case: Case) -> Verdict | None:
     return case.fail(FailureClass.QEMU_ABORT, "qemu-ended", reason, ended.stderr, span=span)
 
 
+def _qmp_lost(case: Case) -> Verdict | None:
+    """QEMU lives, but from then on nobody has seen what it did to its machine."""
+    if not any(isinstance(event, QmpEvent) and event.name == QMP_LOST for event in case.evidence.events):
+        return None
+    reason = "QEMU closed its control socket: nobody has seen whether the machine was reset after that"
+    verdict = case.fail(FailureClass.INFRASTRUCTURE, "qmp-lost", reason, span=QMP, blamed=Blame.HOST)
+    return structs.replace(verdict, outcome=Outcome.INVALID)
+
+
 def how_it_ended(ended: ProcessExit) -> str:
     """A process's status in words."""
     return f"killed by signal {-ended.status}" if ended.status < 0 else f"exit status {ended.status}"
@@ -67,6 +92,23 @@ def _qemu_hung(case: Case) -> Verdict | None:
     return case.fail(FailureClass.QEMU_HANG, "qemu-silent", reason, pulse.describe(), span=QMP)
 
 
+def _stopped_by_host(case: Case) -> Verdict | None:
+    """QEMU has stopped the guest for a disk of the host's that is full or fails, or somebody has."""
+    pulse = case.progress.pulse
+    if case.evidence.ended_by is not EndReason.DEADLINE or pulse.state is not GuestState.STOPPED:
+        return None
+    errors = [event for event in case.evidence.events if isinstance(event, QmpEvent) and event.name == "BLOCK_IO_ERROR"]
+    if errors:
+        full = errors[-1].data.get("nospace") is True
+        what = "the host's disk is full" if full else "a disk of the host's gave an error"
+        reason, rule = f"{what}, for which QEMU stopped the machine", "host-disk"
+    else:
+        reason, rule = f"somebody on the host had stopped the machine ({pulse.runstate})", "stopped-by-host"
+    said = str(errors[-1].data.get("reason", "")) if errors else ""
+    verdict = case.fail(FailureClass.INFRASTRUCTURE, rule, reason, said, span=QMP, blamed=Blame.HOST)
+    return structs.replace(verdict, outcome=Outcome.INVALID)
+
+
 def _ending_before_reset(case: Case) -> Verdict | None:
     """Text that ended a boot explains the resets that follow it."""
     return decided_by_text(case) if case.progress.resets else None
@@ -83,7 +125,9 @@ def decided_by_text(case: Case) -> Verdict | None:
     elif failure_class is FailureClass.KERNEL_PANIC and sign.stage in {Stage.HANDOFF, Stage.KERNEL}:
         failure_class = FailureClass.EARLY_PANIC
     unpacked = [found for found in case.progress.console.symptoms if found.rule.name == "initramfs-unpack"]
-    if unpacked and failure_class in {FailureClass.ROOT_MOUNT_FAILED, FailureClass.EARLY_PANIC}:
+    # The kernel's own programs come from the initrd.
+    without_it = failure_class in {FailureClass.ROOT_MOUNT_FAILED, FailureClass.EARLY_PANIC}
+    if unpacked and (without_it or "No working init found" in sign.line.text):
         return case.fail_by(unpacked[-1], confidence=sign.rule.confidence)
     checked = [found for found in case.progress.console.symptoms if found.rule.name == "fsck"]
     if checked and failure_class is FailureClass.EMERGENCY_MODE:
@@ -93,8 +137,10 @@ def decided_by_text(case: Case) -> Verdict | None:
 
 def _resets(case: Case) -> Verdict | None:
     count = len(case.progress.resets)
+    if not count:
+        return None
     jumped = case.progress.jumped_at is not None
-    excess = count - (0 if jumped else 1)
+    excess = count - (0 if jumped and not _belied(case) else 1)
     if excess <= 0:
         return None
     after, announced = case.progress.reset_after[-excess]
@@ -103,6 +149,11 @@ def _resets(case: Case) -> Verdict | None:
     where = " after the jump into the new kernel" if jumped else ""
     reason = f"the machine was reset {plural}{where}; the last milestone before was {after.value if after else 'none'}"
     rule = "reset-after-jump" if jumped else "reset-again"
+    if case.progress.resets_by_host:
+        reason += "; somebody on the host reset it"
+        return case.fail(
+            FailureClass.UNEXPECTED_RESET, "reset-by-host", reason, stage=stage, span=QMP, blamed=Blame.HOST
+        )
     if case.progress.looping:
         return case.fail(FailureClass.REBOOT_LOOP, "reboot-loop", reason, stage=stage, span=QMP)
     if stage in {Stage.HANDOFF, Stage.KERNEL} and not announced:
@@ -119,6 +170,12 @@ def _resets(case: Case) -> Verdict | None:
     return case.fail(FailureClass.UNEXPECTED_RESET, rule, reason, stage=stage, span=QMP)
 
 
+def _belied(case: Case) -> bool:
+    """A reboot through firmware was announced and came: the jump on the console is somebody's words."""
+    _, announced = case.progress.reset_after[0]
+    return case.evidence.expectation.path is BootPath.FIRMWARE and announced
+
+
 def _stage_of_reset(after: Milestone | None) -> Stage:
     if after is Milestone.KERNEL:
         return Stage.KERNEL
@@ -133,8 +190,10 @@ MACHINE_QUESTIONS: tuple[Question, ...] = (
     _watchdog,
     _powered_off,
     _qemu_ended,
+    _qmp_lost,
     _internal_error,
     _qemu_hung,
+    _stopped_by_host,
     _ending_before_reset,
     _resets,
 )

@@ -70,6 +70,8 @@ class Progress:
         self.resets: list[float] = []
         #: how far the reboot had come at each of them, and whether somebody had announced it on the console
         self.reset_after: list[tuple[Milestone | None, bool]] = []
+        #: the bursts that somebody on the host began, by QMP
+        self.resets_by_host: list[float] = []
         self.firmware_spoke = False
         self.exit: ProcessExit | None = None
         self.watchdog: QmpEvent | None = None
@@ -79,6 +81,8 @@ class Progress:
         self.ready: dict[str, Any] | None = None
         #: the running system's own word, asked for after that report
         self.identity: Identity | None = None
+        #: after that report, another system than the one that it names has spoken
+        self.disowned = False
         #: how the guest answered the request to reboot, if it refused
         self.refused: str | None = None
         self.console = ConsoleReader(self, host_clock=host_clock, offset=offset, newlines=newlines)
@@ -90,6 +94,8 @@ class Progress:
         self._identity_id: int | None = None
         #: the last question for a sign of life
         self._ping_id: int | None = None
+        #: the machine stands before a reset
+        self._held = False
 
     @property
     def last(self) -> Milestone | None:
@@ -169,6 +175,7 @@ class Progress:
             self.powered_off,
             self.ready is not None,
             self.identity,
+            self.disowned,
             self.refused,
             self.console.marks(),
         )
@@ -186,17 +193,25 @@ class Progress:
 
     def _qmp(self, t: float, name: str, event: QmpEvent) -> None:
         reason = event.data.get("reason")
-        if name == "RESET" or (name == "SHUTDOWN" and reason == "guest-reset"):
-            self._reset(t)
+        if is_held_reset(event):
+            self._held = True
+            self._reset(t, by_host=str(reason).startswith("host-"))
+        elif name == "RESET" and self._held:
+            # The reset that was held goes on, however long it was.
+            self._held = False
+        elif name == "RESET":
+            self._reset(t, by_host=str(reason).startswith("host-"))
         elif name == "SHUTDOWN" and reason == "guest-shutdown":
             self.powered_off = self.powered_off or event
         elif name == "WATCHDOG":
             self.watchdog = self.watchdog or event
 
-    def _reset(self, t: float) -> None:
+    def _reset(self, t: float, *, by_host: bool) -> None:
         if self.resets and t - self.resets[-1] < RESET_BURST_S:
             return
         self.resets.append(t)
+        if by_host:
+            self.resets_by_host.append(t)
         self.reset_after.append((self.last, self.console.restart_announced))
         self.console.new_boot()
         self.reach(Milestone.HANDOFF, t)
@@ -210,6 +225,8 @@ class Progress:
         kind = body.get("type")
         if kind == "reply":
             self._reply(t, body)
+        elif self.ready is not None and self._is_new_boot(body.get("boot_id")):
+            self.disowned = self.disowned or body.get("boot_id") != self.ready.get("boot_id")
         if kind == "ready" and self.ready is None and self._is_new_boot(body.get("boot_id")):
             self.ready = body
             self.reach(Milestone.READY, t)
@@ -236,6 +253,11 @@ class Progress:
     def deciding_line(self) -> Line | None:
         """The console's line that ended the boot, if one did."""
         return self.ending.line if self.ending else None
+
+
+def is_held_reset(event: Event | None) -> bool:
+    """Whether the machine stands before a reset that its guest, or somebody on the host, has asked for."""
+    return isinstance(event, QmpEvent) and event.name == "SHUTDOWN" and str(event.data.get("reason")).endswith("-reset")
 
 
 #: Guest script by which the running system says who it is; it stands before a check of the devices.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from harness.classify.case import Case, Question
 from harness.classify.console import Sign
 from harness.classify.machine_questions import decided_by_text
-from harness.model import BootPath, Confidence, FailureClass, Milestone, Span, Stage, Verdict
+from harness.model import Blame, BootPath, Confidence, FailureClass, Milestone, Outcome, Span, Stage, Verdict
 
 MAX_UNITS = 20
 #: how far the start of the kernel by its own uptime may lie from its first line on the console: seconds, and share
@@ -32,6 +34,11 @@ _COUNTS_IF_NEW = {
     FailureClass.HUNG_TASK,
     FailureClass.KERNEL_WARNING,
 }
+#: signs that a host gives to a guest whose vCPUs it does not let run
+_HOSTS_DOING = {FailureClass.HARD_LOCKUP, FailureClass.SOFT_LOCKUP, FailureClass.RCU_STALL, FailureClass.HUNG_TASK}
+#: share of their time that vCPUs must have waited for the host before such signs are the host's
+STARVED_SHARE = 0.4
+
 _WORST_FIRST = (
     FailureClass.KERNEL_OOPS,
     FailureClass.HARD_LOCKUP,
@@ -67,7 +74,7 @@ def _silent(case: Case) -> Verdict | None:
     if stage is Stage.SHUTDOWN or stage is Stage.DEVICE_SHUTDOWN:
         return _stuck_in_shutdown(case, stage, waited, note, worst)
     if worst is not None and not worst.of_old_kernel:
-        return case.fail_by(worst, confidence=Confidence.MEDIUM)
+        return _starved(case, worst) or case.fail_by(worst, confidence=Confidence.MEDIUM)
     last = case.progress.last
     if stage is Stage.HANDOFF:
         reason = f"no line of the new kernel{waited} after {last.value if last else 'power-on'}{note}"
@@ -117,6 +124,9 @@ def _conflict(case: Case) -> Verdict | None:
 
 def _disowned(case: Case) -> Verdict | None:
     """The running system, when asked, is not the one that reported: somebody forged the report or the console."""
+    if case.progress.disowned:
+        reason = "after the report of one system another one spoke, and nothing was reset in between"
+        return case.fail(FailureClass.PROOF_CONFLICT, "report-disowned", reason, span=AGENT)
     identity = case.progress.identity
     if identity is None:
         return None
@@ -185,7 +195,20 @@ def new_symptom(case: Case, *, warnings: bool = True) -> Verdict | None:
         and (warnings or sign.rule.failure_class is not FailureClass.KERNEL_WARNING)
     ]
     worst = _worst(new)
-    return case.fail_by(worst, confidence=Confidence.HIGH) if worst else None
+    return (_starved(case, worst) or case.fail_by(worst, confidence=Confidence.HIGH)) if worst else None
+
+
+def _starved(case: Case, sign: Sign) -> Verdict | None:
+    """A stall or a lockup in a guest that its host did not let run says nothing of the guest."""
+    ran, waited = case.evidence.vcpu_s, case.evidence.vcpu_wait_s
+    if sign.rule.failure_class not in _HOSTS_DOING or ran is None or waited is None:
+        return None
+    share = waited / (ran + waited) if ran + waited > 0 else 0.0
+    if share < STARVED_SHARE:
+        return None
+    reason = f"the vCPUs waited {share:.0%} of their time for the host; {sign.rule.name}: {sign.line.text}"
+    verdict = case.fail_by(sign, FailureClass.INFRASTRUCTURE, rule="host-starved", reason=reason)
+    return structs.replace(verdict, outcome=Outcome.INVALID, blame=Blame.HOST)
 
 
 def _degraded(case: Case) -> Verdict | None:

@@ -13,7 +13,8 @@ from msgspec import Struct
 from harness.config.overrides import Override, read_overrides, selection_settings
 from harness.config.rows import TableReader
 from harness.config.shards import Shard
-from harness.config.table import BY_NAME, MAX_SEED, PROJECT, SETTINGS
+from harness.config.stop import MOST_BLOCKS, time_limit
+from harness.config.table import BY_NAME, MAX_BLOCKS, MAX_SEED, PROJECT, SETTINGS
 from harness.config.toml_place import line_of, read_toml
 from harness.config.values import Given, parse
 from harness.errors import ConfigError
@@ -50,7 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     blocks: int
     jobs: int
     seed: int
-    stop: Literal["fixed", "auto"]
+    #: fixed, auto, or time:DURATION
+    stop: str
     results: Path
     accel: Literal["auto", "kvm", "tcg"]
     #: None: the one on the PATH
@@ -70,6 +72,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     cycle_seconds: float
     #: None: all cells
     shard: Shard | None
+    #: 1: machines have a display
+    screen: int
+    #: 1: keep them of every failed cycle
+    keep_disk: int
+    keep_memory: int
+    #: MiB, of all failures of a run together
+    artefacts_mib: int
+    #: failure rate that every arm must stay below, a share; None: the budget counts
+    max_failure_rate: float | None
+    #: slow-down that `compare` lets pass, a share
+    max_slowdown: float
+    #: seconds of a real machine's firmware
+    firmware_seconds: float | None
     matrix: Path
     images_dir: Path
     cache_dir: Path
@@ -132,6 +147,9 @@ def resolve(sources: Sources, *, draw_seed: Callable[[], int] = lambda: secrets.
         if isinstance(value, Path) and not value.is_absolute():
             value = sources.folder / value
         values[definition.name] = value
+    if values["stop"] != "fixed" and origins["blocks"] == DEFAULT:
+        limited = time_limit(values["stop"]) is not None
+        values["blocks"], origins["blocks"] = MAX_BLOCKS if limited else MOST_BLOCKS, f"most for STOP={values['stop']}"
     return Settings(**values, origins=origins, overrides=overrides)
 
 

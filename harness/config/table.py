@@ -28,6 +28,7 @@ class Kind(StrEnum):
     LIST = "a list of names"
     PATH = "a path"
     SHARD = "a shard"
+    STOP = "a stop rule"
 
 
 class Definition(Struct, frozen=True, kw_only=True):
@@ -127,10 +128,10 @@ SETTINGS: tuple[Definition, ...] = (
     Definition(
         name="stop",
         per_cell=True,
-        kind=Kind.CHOICE,
-        help="fixed: run all blocks; auto: as soon as the question is settled (in this version: run all blocks)",
+        kind=Kind.STOP,
+        help="fixed: run all blocks; auto: until every question is settled, BLOCKS at most; time:2h: for that long",
         default="fixed",
-        choices=("fixed", "auto"),
+        example="auto",
     ),
     Definition(
         name="results",
@@ -190,7 +191,7 @@ SETTINGS: tuple[Definition, ...] = (
         name="margin",
         per_cell=True,
         kind=Kind.NUMBER,
-        help="difference of failure rates that still counts as no worse, 0.01 for one in a hundred",
+        help="difference of failure rates that still counts as no worse, 0.01 or 1% for one in a hundred",
         default=0.01,
         low=1e-6,
         high=0.5,
@@ -221,6 +222,69 @@ SETTINGS: tuple[Definition, ...] = (
         kind=Kind.SHARD,
         help="run one of several parts of the cells, e.g. 2/5; every cell is in one of them; empty: all cells",
         example="2/5",
+        may_be_empty=True,
+    ),
+    Definition(
+        name="screen",
+        kind=Kind.WHOLE,
+        help="1: machines have a display (VGA), so that failures have a picture of it; boots take a little longer",
+        default=0,
+        low=0,
+        high=1,
+        example="1",
+    ),
+    Definition(
+        name="keep_disk",
+        kind=Kind.WHOLE,
+        help="1: keep the disk of every failed cycle",
+        default=0,
+        low=0,
+        high=1,
+        example="1",
+    ),
+    Definition(
+        name="keep_memory",
+        kind=Kind.WHOLE,
+        help="1: keep a dump of the guest's memory of every failed cycle, for crash or drgn",
+        default=0,
+        low=0,
+        high=1,
+        example="1",
+    ),
+    Definition(
+        name="artefacts_mib",
+        kind=Kind.WHOLE,
+        help="MiB that the artefacts of a run's failures may take; the oldest large ones go first",
+        default=2048,
+        low=1,
+        high=1 << 30,
+        example="2048",
+    ),
+    Definition(
+        name="max_failure_rate",
+        kind=Kind.NUMBER,
+        help="failure rate that every arm must stay below, e.g. 1/500; replaces the budget; empty: none",
+        low=1e-6,
+        high=0.5,
+        example="1/500",
+        may_be_empty=True,
+    ),
+    Definition(
+        name="max_slowdown",
+        kind=Kind.NUMBER,
+        help="slow-down from one run to another that compare lets pass, e.g. 5%",
+        default=0.05,
+        low=0,
+        high=10,
+        example="5%",
+    ),
+    Definition(
+        name="firmware_seconds",
+        kind=Kind.NUMBER,
+        help="seconds that a real machine's firmware takes, to say what kexec saves there; empty: none",
+        low=0.1,
+        high=7200,
+        example="180",
         may_be_empty=True,
     ),
     Definition(

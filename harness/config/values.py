@@ -12,6 +12,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from harness.config.shards import Shard
+from harness.config.stop import FORMS, is_stop
 from harness.config.table import Definition, Kind
 from harness.errors import ConfigError
 from harness.registry import unknown
@@ -86,11 +87,28 @@ def _whole(definition: Definition, given: Given, raw: object) -> int:
 
 def _number(definition: Definition, given: Given, raw: object) -> float:
     if isinstance(raw, str) and not given.typed:
-        with suppress(ValueError):
-            raw = float(raw)
+        raw = number_of(raw)
     if not isinstance(raw, int | float) or isinstance(raw, bool):
         raise _wrong_kind(definition, given)
     return _in_limits(definition, given, float(raw))
+
+
+def number_of(text: str) -> object:
+    """`0.01`, `1%` and `1/100` are the same number; other text is none."""
+    with suppress(ValueError, ZeroDivisionError):
+        if text.endswith("%"):
+            return float(text[:-1]) / 100
+        if "/" in text:
+            above, below = text.split("/")
+            return float(above) / float(below)
+        return float(text)
+    return text
+
+
+def _stop(definition: Definition, given: Given, raw: object) -> str:
+    if not isinstance(raw, str) or not is_stop(raw):
+        raise given.error(f"{raw!r} is not {definition.kind.value}", mend=f"give {FORMS}")
+    return raw
 
 
 def _in_limits(definition: Definition, given: Given, value: NumberT) -> NumberT:
@@ -149,4 +167,5 @@ PARSERS: dict[Kind, Callable[[Definition, Given, object], object]] = {
     Kind.LIST: _names,
     Kind.PATH: _path,
     Kind.SHARD: _shard,
+    Kind.STOP: _stop,
 }

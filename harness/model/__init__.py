@@ -6,6 +6,7 @@ Nothing here imports anything else of ours.
 
 from harness.model.cells import DEFAULT_DIMENSIONS, Accel, Cell, Firmware, Loader, Option
 from harness.model.events import (
+    QMP_LOST,
     AgentMessage,
     CommandReply,
     CommandSent,
@@ -21,7 +22,17 @@ from harness.model.events import (
     Vcpu,
 )
 from harness.model.evidence import Evidence, Expectation
-from harness.model.records import SETUP, CycleEnd, CycleRecord, CycleStart, RunInfo, RunPart, Setting
+from harness.model.records import (
+    SETUP,
+    CellRows,
+    CycleEnd,
+    CycleRecord,
+    CycleRow,
+    CycleStart,
+    RunInfo,
+    RunPart,
+    Setting,
+)
 from harness.model.verdicts import (
     Blame,
     BootPath,
@@ -38,18 +49,21 @@ from harness.model.verdicts import (
 
 __all__ = [
     "DEFAULT_DIMENSIONS",
+    "QMP_LOST",
     "SETUP",
     "Accel",
     "AgentMessage",
     "Blame",
     "BootPath",
     "Cell",
+    "CellRows",
     "CommandReply",
     "CommandSent",
     "Confidence",
     "ConsoleData",
     "CycleEnd",
     "CycleRecord",
+    "CycleRow",
     "CycleStart",
     "DeviceFinding",
     "EndReason",

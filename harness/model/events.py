@@ -29,6 +29,10 @@ class AgentMessage(Struct, frozen=True, tag="agent", tag_field="channel"):
     body: dict[str, Any]
 
 
+#: name of the event by which the harness itself says that QMP's connection was lost
+QMP_LOST = "CONNECTION_LOST"
+
+
 class QmpEvent(Struct, frozen=True, tag="qmp", tag_field="channel"):
     """One asynchronous QMP event."""
 

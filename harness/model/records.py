@@ -76,6 +76,8 @@ class CycleEnd(Struct, frozen=True, kw_only=True, tag="end", tag_field="record")
     vcpu_s: float | None = None
     vcpu_wait_s: float | None = None
     downtime_s: float | None = None
+    #: memory that the new system had available when it was ready
+    mem_available_kib: int | None = None
     #: console log, relative to the run's folder
     console: str | None = None
     evidence: str = ""
@@ -91,6 +93,37 @@ class CycleEnd(Struct, frozen=True, kw_only=True, tag="end", tag_field="record")
 
 
 CycleRecord = CycleStart | CycleEnd
+
+
+class CycleRow(Struct, frozen=True, kw_only=True, tag="end", tag_field="record", gc=False):
+    """What numbers are worked out from: a part of `CycleEnd`, read from the same line in a third of the time."""
+
+    cell_id: str
+    image: str
+    device_set: str
+    firmware: str
+    loader: str
+    method: str
+    block: int
+    cycle: int
+    outcome: Outcome
+    failure_class: FailureClass | None
+    started_at: str
+    kernel_before: str | None = None
+    chain_depth: int | None = None
+    phases: Phases = Phases()
+    vcpu_s: float | None = None
+    vcpu_wait_s: float | None = None
+    downtime_s: float | None = None
+    mem_available_kib: int | None = None
+
+
+class CellRows(Struct, frozen=True):
+    """One cell's records for numbers, in order of writing, and the first of its cycles that did not pass, whole."""
+
+    cell_id: str
+    records: list[CycleStart | CycleRow]
+    troubles: list[CycleEnd]
 
 
 class Setting(Struct, frozen=True):
@@ -132,6 +165,8 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     settings: dict[str, Setting] = {}
     #: cell id -> the settings that the matrix gives this cell in place of the run's
     cell_settings: dict[str, dict[str, Setting]] = {}
+    #: comparisons that were planned, and share one error of calling an arm worse for nothing
+    gates: int = 1
     cells: tuple[Cell, ...] = ()
     #: image name -> sha256 of its disk
     images: dict[str, str] = {}

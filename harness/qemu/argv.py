@@ -31,6 +31,8 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     accel: Accel
     memory_mib: int
     cpus: int
+    #: whether it has a display, which nobody looks at but who keeps a picture of it
+    screen: bool = False
     #: the machine's private folder (mode 0700), with its sockets
     folder: Path
     #: root disk, a qcow2 overlay
@@ -44,6 +46,10 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     kernel: Path | None = None
     initrd: Path | None = None
     cmdline: str | None = None
+    #: what this one machine has beside its cell: another socket, a slot for a device
+    more_options: tuple[Option, ...] = ()
+    #: name of a snapshot in the root disk that the machine starts from instead of its firmware
+    snapshot: str | None = None
 
 
 def build(spec: MachineSpec) -> list[Option]:
@@ -62,7 +68,12 @@ def build(spec: MachineSpec) -> list[Option]:
         *_kernel(spec),
         ("-drive", f"if=none,id=root0,format=qcow2,file={no_commas(str(spec.root_disk))},cache=unsafe"),
         ("-device", "virtio-blk-pci,drive=root0,bootindex=1"),
+        # The guest says where its VMCOREINFO is, which a dump of its memory needs to be opened.
+        ("-device", "vmcoreinfo"),
+        *([("-device", "VGA")] if spec.screen else []),
         *spec.device_options,
+        *spec.more_options,
+        *([("-loadvm", spec.snapshot)] if spec.snapshot else []),
     ]
 
 

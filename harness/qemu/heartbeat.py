@@ -88,6 +88,8 @@ class HeartbeatSampler:
         if self._asking is None:
             self._asked_at = now
             self._asking = asyncio.create_task(self._questions())
+            # Nobody waits for the last answer of a machine that is closed.
+            self._asking.add_done_callback(lambda asked: asked.cancelled() or asked.exception())
         await asyncio.wait({self._asking}, timeout=TICK_S)
         if not self._asking.done():
             waiting = self._clock.monotonic() - self._asked_at

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pexpect.socket_pexpect
+from msgspec import Struct
 
 from harness.clock import Clock, Deadline
 from harness.errors import MachineError
@@ -14,9 +15,37 @@ from harness.model import CommandReply, CommandSent, Event
 from harness.qemu.argv import MachineSpec, build, flatten
 from harness.qemu.folder import PrivateFolder
 from harness.qemu.process import QemuProcess, ThreadTime
+from harness.qemu.qmp import Exchange
 from harness.qemu.watcher import Watcher
 
 SCRIPT_TIMEOUT_S = 120.0
+#: a gigabyte of memory to a busy host's disk
+SNAPSHOT_TIMEOUT_S = 120.0
+
+
+class Monitor(Protocol):
+    """QEMU's monitor: what a machine is told and asked past its guest."""
+
+    def execute(self, command: str, arguments: dict[str, Any] | None = None, *, timeout: float = ...) -> Any:
+        """Run a QMP command, which may take `timeout` seconds. Raises GuestGone or MachineError."""
+        ...
+
+    def monitor(self, line: str, cpu: int | None = None) -> str:
+        """Run a line of the human monitor, about this CPU; its output. Raises GuestGone or MachineError."""
+        ...
+
+
+class Inspection(Struct, frozen=True, kw_only=True):
+    """What somebody needs who wants to look into a machine in trouble."""
+
+    qemu: Path
+    spec: MachineSpec
+    #: the end of what QEMU printed
+    stderr: str
+    #: everything that passed over QMP, in order, as far as it is kept
+    exchanges: list[Exchange]
+    #: None once QEMU has ended
+    monitor: Monitor | None
 
 
 class Machine(Protocol):
@@ -63,8 +92,8 @@ class Machine(Protocol):
         """CPU and waiting seconds of the vCPU threads since power-on, where the host accounts for them."""
         ...
 
-    def diagnose(self) -> dict[str, str]:
-        """What can be asked of a machine in trouble: file name -> text."""
+    def inspect(self) -> Inspection | None:
+        """What it takes to look into this machine, running or not; None for a recording, which has no inside."""
         ...
 
     def close(self) -> None:
@@ -124,6 +153,37 @@ class QemuMachine:
         """The guest's console as a pexpect spawn: `sendline`, `expect`. What it printed before is not in it."""
         return self._watcher.tap_console().spawn
 
+    def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Run a QMP command. Raises GuestGone, or MachineError if QEMU refuses or does not answer."""
+        return self._watcher.execute(command, arguments)
+
+    def monitor(self, line: str) -> str:
+        """Run a line of QEMU's human monitor; what it printed, which may be an error. Raises as `execute`."""
+        return self._watcher.monitor(line)
+
+    def save(self, snapshot: str) -> None:
+        """Keep memory, devices and disks as they are now, inside the root disk. Raises MachineError."""
+        self._snapshot(f"savevm {snapshot}")
+
+    def restore(self, snapshot: str) -> None:
+        """Put the machine back to what `save` kept, running. Raises MachineError."""
+        self.let_resets_go()
+        # One that was shut down would not go on without a reset.
+        self._watcher.execute("system_reset")
+        self._snapshot(f"loadvm {snapshot}")
+        self._watcher.execute("cont")
+
+    def _snapshot(self, line: str) -> None:
+        command = {"command-line": line}
+        said = str(self._watcher.execute("human-monitor-command", command, timeout=SNAPSHOT_TIMEOUT_S)).strip()
+        if said:
+            raise MachineError(f"QEMU could not carry out '{line}': {said}")
+
+    def wait(self) -> None:
+        """Wait for QEMU to end, after it was told to."""
+        if self._process is not None:
+            self._process.wait()
+
     @property
     def pid(self) -> int | None:
         """Process id of QEMU; None before power-on."""
@@ -137,15 +197,18 @@ class QemuMachine:
     def vcpu_time(self) -> ThreadTime | None:
         return self._process.thread_time(self._vcpu_threads) if self._process else None
 
-    def diagnose(self) -> dict[str, str]:
-        files = {"argv.txt": "\n".join(self.argv) + "\n"}
-        if self._process is None:
-            return files
-        files["qemu.stderr"] = self._process.stderr()
-        if self._process.running():
+    def inspect(self) -> Inspection:
+        exchanges: list[Exchange] = []
+        if self._process is not None:
             with suppress(MachineError):
-                files["registers.txt"] = self._watcher.monitor("info registers -a")
-        return files
+                exchanges = self._watcher.exchanges()
+        return Inspection(
+            qemu=Path(self.argv[0]),
+            spec=self.spec,
+            stderr=self._process.stderr() if self._process else "",
+            exchanges=exchanges,
+            monitor=self._watcher if self._process and self._process.running() else None,
+        )
 
     def close(self) -> None:
         if self._process is not None:

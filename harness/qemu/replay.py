@@ -66,8 +66,8 @@ class ReplayMachine:
     def vcpu_time(self) -> ThreadTime | None:
         return None
 
-    def diagnose(self) -> dict[str, str]:
-        return {}
+    def inspect(self) -> None:
+        """A recording has no inside."""
 
     def close(self) -> None:
         self._events.clear()

@@ -34,7 +34,7 @@ from harness.qemu.backlog import Backlog
 from harness.qemu.console import ConsoleTap
 from harness.qemu.heartbeat import HeartbeatSampler
 from harness.qemu.process import QemuProcess
-from harness.qemu.qmp import Qmp
+from harness.qemu.qmp import COMMAND_TIMEOUT_S, Exchange, Qmp
 
 READ_BYTES = 65536
 #: what the echo service holds for a guest that is slow to take it back
@@ -56,7 +56,7 @@ class Watcher:
         self._loop = asyncio.new_event_loop()
         self.events = Backlog(self._loop)
         self._thread = threading.Thread(target=self._loop.run_forever, name="watcher", daemon=True)
-        self._qmp = Qmp(lambda name, data: self._put(QmpEvent(self._now(), name, data)))
+        self._qmp = Qmp(lambda name, data: self._put(QmpEvent(self._now(), name, data)), self._now)
         self._listeners: dict[str, socket.socket] = {}
         self._sockets: dict[str, socket.socket] = {}
         self._readers: list[asyncio.Task[None]] = []
@@ -116,13 +116,19 @@ class Watcher:
         """
         return self._call(self._run(script, purpose, timeout), timeout + 5)
 
-    def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+    def execute(
+        self, command: str, arguments: dict[str, Any] | None = None, *, timeout: float = COMMAND_TIMEOUT_S
+    ) -> Any:
         """Run a QMP command; errors as `Qmp.execute`."""
-        return self._call(self._qmp.execute(command, arguments))
+        return self._call(self._qmp.execute(command, arguments, timeout), timeout + 5)
 
-    def monitor(self, line: str) -> str:
-        """Run a line of the human monitor."""
-        return self._call(self._qmp.monitor(line))
+    def monitor(self, line: str, cpu: int | None = None) -> str:
+        """Run a line of the human monitor; `cpu` and errors as `Qmp.monitor`."""
+        return self._call(self._qmp.monitor(line, cpu))
+
+    def exchanges(self) -> list[Exchange]:
+        """The newest of everything that passed over QMP, in order."""
+        return self._call(self._exchanges())
 
     def tap_console(self) -> ConsoleTap:
         """A private copy of the console from now on, to type and expect on."""
@@ -139,6 +145,9 @@ class Watcher:
         except TimeoutError as error:
             future.cancel()
             raise MachineError(f"the watcher did not answer within {timeout:.0f} s") from error
+
+    async def _exchanges(self) -> list[Exchange]:
+        return list(self._qmp.log)
 
     def _now(self) -> float:
         return self._clock.monotonic()
@@ -197,7 +206,7 @@ class Watcher:
                     await self.events.room(name)
 
     async def _sample(self, process: QemuProcess, vcpu_threads: list[int]) -> None:
-        sampler = HeartbeatSampler(self._clock, self._qmp.execute, lambda: self._last_sign, self._put)
+        sampler = HeartbeatSampler(self._clock, self._qmp.sample, lambda: self._last_sign, self._put)
         self._sampling = asyncio.create_task(sampler.run(process, vcpu_threads, self._exited))
 
     async def _report_end(self, process: QemuProcess, ending: asyncio.Task[bool]) -> None:

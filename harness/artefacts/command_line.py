@@ -1,0 +1,85 @@
+"""QEMU's command line: as it ran, and as a script that runs the machine by hand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.artefacts.case import Case
+from harness.artefacts.disk import NAME as DISK
+from harness.model import Option
+from harness.qemu.argv import SOCKETS, build, no_commas, to_text
+
+NAME, SUMMARY = "qemu.sh", "the machine by hand: its console on this terminal, its monitor behind Ctrl-A c"
+AS_RUN, AS_RUN_SUMMARY = "argv.txt", "QEMU's command line as it ran"
+
+#: channel of the harness -> what takes its place when nobody listens
+CHANNELS = {
+    "qmp": "socket,id=qmp,path=$dir/qmp.sock,server=on,wait=off",
+    "console": "stdio,id=console,mux=on,signal=off",
+    "agent": "null,id=agent",
+    "firmware": "file,id=firmware,path=$dir/firmware.log",
+    "echo": "null,id=echo",
+}
+
+
+def take(case: Case) -> list[str]:
+    """Write qemu.sh. Raises NotTaken for a recording."""
+    spec = case.inside().spec
+    options = list(by_hand(build(spec), spec.folder))
+    image = str(case.rerun.disk) if case.rerun is not None else ""
+    (case.folder / NAME).write_text(script(str(case.inside().qemu), options, image, spec.ovmf_vars), "utf-8")
+    return []
+
+
+def take_as_run(case: Case) -> list[str]:
+    """Write argv.txt. Raises NotTaken for a recording."""
+    inside = case.inside()
+    (case.folder / AS_RUN).write_text(f"{inside.qemu}\n{to_text(build(inside.spec))}", "utf-8")
+    return []
+
+
+def by_hand(options: list[Option], folder: Path) -> Iterator[Option]:
+    """The options with the harness's channels replaced, starting at once, with files in `$dir`."""
+    for option, value in options:
+        if option == "-S":
+            continue
+        channel = next((name for name in SOCKETS if value.startswith(f"socket,id={name},")), None)
+        if option == "-chardev" and channel is not None:
+            yield option, CHANNELS[channel]
+        else:
+            yield option, value.replace(no_commas(str(folder)), "$dir")
+    yield "-mon", "chardev=console,mode=readline"
+
+
+def script(qemu: str, options: list[Option], image: str, ovmf_vars: Path | None) -> str:
+    """The shell script: an overlay on the failed disk if it was kept, else on the image, then QEMU."""
+    words = [f"{option} {_quoted(value)}" if value else option for option, value in options]
+    variables = ""
+    if ovmf_vars is not None:
+        variables = (
+            "# OVMF starts with the variables of a new machine.\n"
+            f'cp "${{OVMF_VARS:-/usr/share/OVMF/OVMF_VARS_4M.fd}}" "$dir/{ovmf_vars.name}"\n'
+        )
+    command = " \\\n    ".join([shlex.quote(qemu), *words])
+    return f"""#!/bin/sh
+# {SUMMARY}.
+# Its disk is the one that was kept ({DISK}), else an untouched image; neither is written to.
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+base=$here/{DISK} format=qcow2
+[ -e "$base" ] || {{ base={shlex.quote(image)} format=raw; }}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+qemu-img create -q -f qcow2 -b "$base" -F "$format" "$dir/root.qcow2"
+truncate -s 64M "$dir/data.raw"
+{variables}{command}
+"""
+
+
+def _quoted(value: str) -> str:
+    """A word for the shell, in which only `$dir` is a variable."""
+    parts = re.split(r"(\$dir)\b", value)
+    return "".join(f'"{part}"' if part == "$dir" else shlex.quote(part) for part in parts if part)

@@ -1,0 +1,1 @@
+"""Faults: one file each, found by `harness.registry`: how a reboot is spoilt, and the verdict it must get."""

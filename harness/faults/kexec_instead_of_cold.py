@@ -1,0 +1,18 @@
+"""A hook of somebody else's executes a kernel where the reboot was to go through firmware."""
+
+from __future__ import annotations
+
+from harness.faults.base import Fault, Target
+from harness.faults.scripts import at_the_very_end
+from harness.model import FailureClass
+
+NAME = "kexec-instead-of-cold"
+
+FAULT = Fault(
+    name=NAME,
+    summary="a loaded kernel is executed in the cold arm",
+    target=Target.HANDOFF,
+    classes=(FailureClass.UNEXPECTED_KEXEC,),
+    method="cold",
+    sabotage="kexec --load /vmlinuz --initrd=/initrd.img --reuse-cmdline\n" + at_the_very_end("kexec --exec"),
+)

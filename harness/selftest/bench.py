@@ -1,0 +1,147 @@
+"""The test bench: one image's machine, saved while it ran, and put back before each fault.
+
+Faults that end QEMU, or change its devices, take the machine with them: the next one starts from a copy of the saved
+disk and goes on where the machine was saved.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import structs
+
+from harness.campaign.usual import UsualOfCell
+from harness.classify.case import visible
+from harness.classify.milestones import Progress
+from harness.cycle import Running, drain, watch
+from harness.deadlines import Deadlines
+from harness.errors import GuestGone, MachineError
+from harness.faults.gdb import gdb_options
+from harness.faults.slots import CARD, CARD_SLOT, FREE_SLOT
+from harness.lab import Lab, SavedMachine
+from harness.model import BootPath, Cell
+from harness.model.sizes import console_text
+from harness.qemu.argv import MachineSpec, build, flatten
+from harness.qemu.machine import QemuMachine
+from harness.selftest.saved import SNAPSHOT, Boot, SavedMachines
+
+#: An initrd with what this machine needs: it is loaded, checked and unpacked in every trial, and a third of the size.
+#: Squeezing out its last bytes takes an emulated CPU minutes; Debian 11 knows no other way to zstd.
+SMALL_INITRD = """
+settings=/etc/initramfs-tools/conf.d/selftest
+printf '%s\\n' MODULES=dep COMPRESSLEVEL=1 >$settings
+grep -q COMPRESSLEVEL /usr/sbin/mkinitramfs || echo COMPRESS=gzip >>$settings
+update-initramfs -u -k "$(uname -r)" && sync
+"""
+SMALL_INITRD_TIMEOUT_S = 900.0
+SLOTS = (FREE_SLOT, CARD_SLOT)
+
+
+def adapt(spec: MachineSpec) -> MachineSpec:
+    """The cell's machine with what faults need: a debugger's stub, a watchdog, a free slot, a card in another slot."""
+    slots = [
+        ("-device", f"pcie-root-port,id={slot},chassis={number},slot={number}") for number, slot in enumerate(SLOTS)
+    ]
+    devices = [
+        (option, f"{value},id={CARD},bus={CARD_SLOT}" if option == "-device" else value)
+        for option, value in spec.device_options
+    ]
+    more = (*gdb_options(spec.folder), ("-device", "i6300esb"), ("-action", "watchdog=reset"))
+    return structs.replace(spec, device_options=(*slots, *devices), more_options=more)
+
+
+class Bench:
+    """The machine of one image. `say` gets progress."""
+
+    def __init__(self, lab: Lab, cell: Cell, cache_dir: Path, say: Callable[[str], None]) -> None:
+        self.cell = cell
+        self.deadlines = Deadlines()
+        self.usual = UsualOfCell()
+        self._lab = lab
+        self._say = say
+        self._saved_machines = SavedMachines(cache_dir / "selftest", cell.image, self._made_of())
+        self._saved: SavedMachine | None = None
+        self._boot: Boot | None = None
+        self._machine: QemuMachine | None = None
+
+    def start(self) -> None:
+        """Have a saved machine: one of an earlier self-test, or one that is booted now.
+
+        Raises MachineError if it does not come up, InfraError if it cannot be kept.
+        """
+        found = self._saved_machines.find()
+        if found is None:
+            self._say(f"{self.cell.image}: booting a machine, to be saved and put back before each fault")
+            found = self._boot_and_save()
+        self._saved, self._boot = found
+        booted = Progress(None).feed_all(self._boot.events)
+        self.deadlines.learn(booted.at, BootPath.FIRMWARE)
+        self.usual.learn_signatures([sign.signature for sign in booted.console.symptoms])
+
+    def _boot_and_save(self) -> tuple[SavedMachine, Boot]:
+        machine = self._machine = self._lab.make_machine(self.cell, adapt=adapt)
+        try:
+            machine.power_on()
+            watched = watch(machine, Progress(None), self.deadlines)
+            ready = watched.progress.ready
+            if ready is None or ready.get("state") != "running":
+                state = "did not come up" if ready is None else f"came up {visible(str(ready.get('state')))}"
+                raise MachineError(f"{self.cell.cell_id}: the machine that was to be saved {state}")
+            reply = machine.run(SMALL_INITRD, purpose="selftest", timeout=SMALL_INITRD_TIMEOUT_S)
+            if reply.status != 0:
+                raise MachineError(f"{self.cell.cell_id}: no initrd for this machine alone: {reply.output[-400:]}")
+            drain(machine)
+            machine.save(SNAPSHOT)
+            with suppress(GuestGone):
+                machine.execute("quit")
+            machine.wait()
+            boot = Boot(ready, list(watched.events))
+            return self._saved_machines.keep(machine.spec.root_disk, boot), boot
+        finally:
+            self.discard()
+
+    def _made_of(self) -> list[str]:
+        spec = adapt(self._lab.spec(self.cell, Path("MACHINE")))
+        qemu, image = self._lab.qemu, self._lab.image(self.cell.image)
+        return [image.key, qemu.version, SMALL_INITRD, *flatten(build(spec))]
+
+    def restored(self) -> tuple[QemuMachine, Running]:
+        """The machine, as it was when it was saved. Raises MachineError."""
+        if self._saved is None or self._boot is None:
+            raise MachineError(f"{self.cell.cell_id}: the machine was not saved")
+        if self._machine is not None:
+            try:
+                self._machine.restore(SNAPSHOT)
+            except MachineError as error:
+                self._say(f"{self.cell.image}: a new machine, as the old one could not be put back: {error}")
+                self.discard()
+        if self._machine is None:
+            self._machine = self._lab.make_machine(self.cell, adapt=adapt, start_from=self._saved)
+            self._machine.power_on()
+        drain(self._machine)
+        return self._machine, Running.from_report(self._boot.ready)
+
+    def discard(self) -> None:
+        """Give up the machine: the next one is made from what was saved."""
+        machine, self._machine = self._machine, None
+        if machine is not None:
+            machine.close()
+
+    def kill(self) -> None:
+        """End QEMU under the hands of whoever uses the machine; from any thread."""
+        if self._machine is not None and self._machine.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._machine.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the machine. May be called twice."""
+        self.discard()
+
+    def console_before(self) -> str:
+        """What the console had printed when the machine was saved, as Latin-1."""
+        events = self._boot.events if self._boot is not None else []
+        return "".join(map(console_text, events))
