@@ -67,6 +67,13 @@ def test_an_answer_that_makes_no_sense_never_raises(nonsense):
     assert verdict(events).path is BootPath.KEXEC
 
 
+def test_a_jump_that_a_program_prints_before_a_cold_reboot_is_a_conflict_and_no_reset_too_many():
+    forged = text(101.0, "[   19.000000] kexec_core: Starting new kernel")
+    trigger, *rest = cold()
+    judged = verdict([trigger, forged, *rest], "cold")
+    assert (judged.failure_class, judged.rule) == ("proof_conflict", "channels-disagree")
+
+
 def test_a_reset_that_was_held_is_a_reset():
     held = QmpEvent(104.0, "SHUTDOWN", {"guest": True, "reason": "guest-reset"})
     through = [held if isinstance(event, QmpEvent) else event for event in cold()]
