@@ -76,13 +76,13 @@ LEFT_USERSPACE = re.compile(
 #: what a system prints that runs: no kernel that has panicked lets anybody print it
 RUNS = re.compile(r"^\[  OK  \] |\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? systemd(?:-[a-z]+)?\[\d+\]: |^\S+ login: ")
 _USERSPACE_STARTS = re.compile(r"systemd\[1\]: systemd \d\S* running in system mode|^\S+ login: ")
-COMES_UP = re.compile(r"Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: |Startup finished in ")
+COMES_UP = re.compile(r"Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: ")
 
 # A quiet kernel does not say when it starts the initramfs, and with dracut systemd runs in it already.
 _INITRD = frozenset({Stage.KERNEL, Stage.INITRD})
 _DRACUT = frozenset({Stage.KERNEL, Stage.INITRD, Stage.USERSPACE})
 _BETWEEN = frozenset({Stage.HANDOFF})
-_BOOTING = frozenset({Stage.INITRD, Stage.USERSPACE})
+_BOOTING = frozenset({Stage.INITRD, Stage.USERSPACE, Stage.UP})
 
 
 def _panic(name: str, failure_class: FailureClass, said: str, meaning: str) -> TextRule:
