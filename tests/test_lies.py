@@ -17,18 +17,22 @@ def verdict(events, method="kexec", ended_by=EndReason.READY, **more):
     return classify(evidence(events, method, ended_by, **more)).verdict
 
 
-def asked(t, *, boot_id="new", uptime=13.0, nonce=NONCE):
+def asked(t, *, boot_id="new", uptime=13.0, nonce=NONCE, took=0.2):
     """The running system, asked who it is, and what it answers."""
     output = base64.b64encode(f"boot {boot_id} {uptime} {nonce}\nok driver bound\n".encode()).decode()
     return [
         CommandSent(t, 9, "device-after", "..."),
-        AgentMessage(t + 0.2, {"type": "reply", "id": 9, "status": 0, "output": output}),
+        AgentMessage(t + took, {"type": "reply", "id": 9, "status": 0, "output": output}),
     ]
 
 
 def test_an_honest_guest_passes_when_asked_who_it_is():
     assert verdict([*kexec(), *asked(120.0)]).outcome is Outcome.PASS
     assert verdict([*cold(), *asked(122.0, uptime=15.0, nonce="")], "cold").outcome is Outcome.PASS
+
+
+def test_a_check_of_devices_that_takes_long_makes_nobody_a_liar():
+    assert verdict([*kexec(), *asked(120.0, took=90.0)]).outcome is Outcome.PASS
 
 
 def test_a_forged_report_is_disowned_by_the_system_that_runs():
