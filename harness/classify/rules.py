@@ -287,10 +287,17 @@ KEXEC_LOAD = re.compile(r"kexec-load: (?P<said>(?:standing aside|load failed|kex
 RESTART = re.compile(r"reboot: (?:Restarting system|machine restart)")
 
 
+#: what a kernel goes on to say once it has panicked (kernel/panic.c, lib/dump_stack.c)
+PANIC_GOES_ON = re.compile(
+    r"CPU: \d+ |Call Trace:|Hardware name: |Kernel Offset: |Rebooting in \d+ seconds|Shutting down cpus"
+    r"|---\[ end Kernel panic|Dumping ftrace"
+)
+
+
 def _kernel_words() -> re.Pattern[str]:
     milestones = [rule.pattern for rule in MILESTONES if rule.kernel]
     trouble = [rule.pattern for rule in (*ENDINGS, *SYMPTOMS) if rule.kernel]
-    patterns = (*milestones, *trouble, LEFT_USERSPACE, RESTART, KEXEC_LOAD)
+    patterns = (*milestones, *trouble, LEFT_USERSPACE, RESTART, KEXEC_LOAD, PANIC_GOES_ON)
     return re.compile("|".join(f"(?:{pattern.pattern})" for pattern in patterns))
 
 
