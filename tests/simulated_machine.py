@@ -19,13 +19,14 @@ ORIGIN_S = 100.0
 
 
 class SimulatedMachine:
-    """`failing` maps a reboot method to the share of its reboots that end in a kernel panic."""
+    """`failing` maps a reboot method to the share of its reboots that end in a kernel panic; so does every fault."""
 
     def __init__(self, clock: ManualClock, rng: random.Random, failing: dict[str, float]) -> None:
         self.clock = clock
         self._rng, self._failing = rng, failing
         self._events: deque[Event] = deque()
         self._method, self._nonce, self._boots = "cold", "0" * 16, 0
+        self._spoilt = False
 
     def power_on(self) -> None:
         self._boot([*BOOT, ready(110.0, nonce="")])
@@ -39,6 +40,7 @@ class SimulatedMachine:
         return event
 
     def run(self, script: str, *, purpose: str = "script", timeout: float = 120.0) -> CommandReply:
+        self._spoilt |= purpose == "fault"
         if purpose == "arm":
             self._method = "kexec" if "unskip" in script else "cold"
             self._nonce = re.findall(r"\b[0-9a-f]{16}\b", script)[0]
@@ -47,7 +49,8 @@ class SimulatedMachine:
     def send(self, script: str, *, purpose: str) -> CommandSent:
         sent = CommandSent(ORIGIN_S, 5, purpose, script)
         way = JUMP if self._method == "kexec" else THROUGH_FIRMWARE
-        if self._rng.random() < self._failing.get(self._method, 0.0):
+        spoilt, self._spoilt = self._spoilt, False
+        if spoilt or self._rng.random() < self._failing.get(self._method, 0.0):
             panic = text(111.0, "[    2.600000] Kernel panic - not syncing: VFS: Unable to mount root fs")
             self._boot([sent, *SHUTDOWN, *way, *BOOT[:2], panic])
         else:

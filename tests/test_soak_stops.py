@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 
 import pytest
@@ -38,7 +39,7 @@ def simulated_host():
         image = SimpleNamespace(sha256="0" * 64, disk=Path("/disk.raw"), recipe=SimpleNamespace(disk_mib=1200))
         patch.setattr(Lab, "image", lambda self, name: image)
         patch.setattr(Lab, "command_line", lambda self, cell: ["qemu"])
-        patch.setattr(Lab, "make_machine", lambda self, cell: SimulatedMachine(CLOCK, RNG, {failing!r}))
+        patch.setattr(Lab, "make_machine", lambda self, cell, adapt=None: SimulatedMachine(CLOCK, RNG, {failing!r}))
         yield
 """
 
@@ -93,3 +94,32 @@ def test_a_specification_replaces_the_budget(soak):
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*kexec failed 3 of 12: undecided against the specification of fewer than 1 in*"])
     result.stdout.fnmatch_lines(["*=* 2 undecided in *"])
+
+
+def test_a_fault_injected_at_random_is_found_at_its_rate_and_never_passes_for_the_machines_own(soak):
+    options = ("--kexec-stop=fixed", "--kexec-blocks=200", "--kexec-failure-budget=1000", "--kexec-margin=50%")
+    result, folder = soak(0.0, *options, "--kexec-fault=unit-fails", "--kexec-fault-rate=5%")
+    rows = {row["method"]: row for row in csv.DictReader((folder / "summary.csv").read_text().splitlines())}
+    assert float(rows["kexec"]["ci_low"]) < 0.05 < float(rows["kexec"]["ci_high"])
+    assert rows["cold"]["failed"] == "0"
+    (records,) = folder.glob("cells/*/cycles.jsonl")
+    lines = [json.loads(line) for line in records.read_text().splitlines()]
+    struck = {line["cycle"] for line in lines if line["record"] == "start" and line.get("fault") == "unit-fails"}
+    failed = {line["cycle"] for line in lines if line["record"] == "end" and line["outcome"] == "fail"}
+    assert struck == failed
+    said = re.sub(r"\s+", " ", result.stdout.str())
+    assert "unit-fails was injected into 5.0 % of its reboots on purpose: no rate here is a machine's own" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--kexec-fault=unit-failz"], "unknown fault 'unit-failz'; known: *unit-fails*"),
+        (["--kexec-fault=unit-fails", "--kexec-methods=cold"], "unit-fails strikes reboots by kexec, and none is run*"),
+        (["--kexec-fault=unit-fails", "--kexec-fault-rate=0"], "*fault-rate*"),
+    ],
+)
+def test_a_fault_that_cannot_strike_is_a_mistake_of_settings(soak, options, complaint):
+    result, _ = soak(0.0, "--kexec-blocks=2", *options)
+    assert result.ret == 4
+    (result.stderr if result.errlines else result.stdout).fnmatch_lines([f"*{complaint}"])

@@ -36,9 +36,17 @@ class Recorder(Struct, frozen=True):
     identity: Identity
 
     def start(
-        self, *, cycle: int, block: int, order: int, method: str, nonce: str, at: datetime.datetime
+        self,
+        *,
+        cycle: int,
+        block: int,
+        order: int,
+        method: str,
+        nonce: str,
+        at: datetime.datetime,
+        fault: str | None = None,
     ) -> CycleStart:
-        """The record that stands before anything happens."""
+        """The record that stands before anything happens; `fault` is injected on purpose."""
         return CycleStart(
             cell_id=self.cell.cell_id,
             cycle=cycle,
@@ -47,6 +55,7 @@ class Recorder(Struct, frozen=True):
             method=method,
             nonce=nonce,
             started_at=at.isoformat(),
+            fault=fault,
         )
 
     def judged(self, start: CycleStart, result: CycleResult, *, depth_before: int | None, console: str) -> CycleEnd:

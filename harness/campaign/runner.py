@@ -14,6 +14,7 @@ from msgspec import structs
 from harness.artefacts.collect import Collector
 from harness.campaign.plan import Slot, nonce_of, plan
 from harness.campaign.records import Identity, Recorder, describe
+from harness.campaign.spoiling import Spoiler
 from harness.campaign.stopping import StopRule, StopSettings
 from harness.campaign.usual import UsualOfCell
 from harness.classify.milestones import Progress
@@ -54,6 +55,7 @@ class CellCampaign:
         seed: int,
         blocks: int,
         stop: StopSettings,
+        spoiler: Spoiler | None = None,
         make_machine: Callable[[], Machine],
         store: CellStore,
         artefacts: Collector,
@@ -61,6 +63,7 @@ class CellCampaign:
     ) -> None:
         self._cell, self._methods, self._device_set = cell, methods, device_set
         self._seed, self._blocks, self._stop = seed, blocks, stop
+        self._spoiler = spoiler
         self._record = Recorder(cell, identity)
         self._make_machine = make_machine
         self._store = store
@@ -105,6 +108,7 @@ class CellCampaign:
     def _run_slot(self, slot: Slot) -> None:
         machine, running = self._ensure_running(slot)
         nonce = nonce_of(self._seed, self._cell.cell_id, slot.cycle)
+        spoiler = self._spoiler if self._spoiler is not None and self._spoiler.strikes(slot) else None
         start = self._record.start(
             cycle=slot.cycle,
             block=slot.block,
@@ -112,12 +116,13 @@ class CellCampaign:
             method=slot.method.name,
             nonce=nonce,
             at=machine.clock.wall(),
+            fault=spoiler.fault.name if spoiler is not None else None,
         )
         self._store.append(start)
         name = f"{slot.cycle:06d}-{slot.method.name}"
         try:
             result = run_cycle(
-                machine,
+                machine if spoiler is None else spoiler.spoilt(machine),
                 self._cell,
                 slot.method,
                 self._device_set,

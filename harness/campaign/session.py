@@ -15,11 +15,13 @@ from harness.artefacts.collect import Collector
 from harness.artefacts.symbols import SymbolStore
 from harness.campaign.records import Identity
 from harness.campaign.runner import CellCampaign
+from harness.campaign.spoiling import Spoiler
 from harness.campaign.stopping import StopSettings
 from harness.clock import Clock
 from harness.config import Settings
 from harness.config.table import PROJECT
-from harness.lab import Lab, device_sets, methods
+from harness.faults.machine import adapt
+from harness.lab import Lab, all_faults, device_sets, methods
 from harness.model import Accel, Cell, CycleEnd, RunInfo
 from harness.registry import lookup
 from harness.store import RECORDS, RUN_FILE, CellStore, create_run, read_records, update_run
@@ -79,12 +81,23 @@ class RunSession:
                     max_failure_rate=settings.max_failure_rate,
                     gates=self.gates,
                 ),
-                make_machine=lambda: self.lab.make_machine(cell),
+                spoiler=self._spoiler(cell, settings),
+                make_machine=lambda: self.lab.make_machine(cell, adapt=adapt if settings.fault else None),
                 store=store,
                 artefacts=self.collector(cell),
                 say=self._say,
             ).run()
         return finished(self.run_dir, cell)
+
+    def _spoiler(self, cell: Cell, settings: Settings) -> Spoiler | None:
+        if settings.fault is None:
+            return None
+        fault = lookup(all_faults(), settings.fault, "fault")
+        if fault.method not in settings.methods:
+            raise settings.error("fault", f"{fault.name} strikes reboots by {fault.method}, and none is run")
+        if fault.images and cell.image not in fault.images:
+            raise settings.error("fault", f"{fault.name} cannot be injected into {cell.image}")
+        return Spoiler(fault, settings.fault_rate, seed=settings.seed, cell_id=cell.cell_id)
 
     def collector(self, cell: Cell) -> Collector:
         """Who takes the artefacts of this cell's failures. Raises ConfigError or InfraError."""
@@ -156,6 +169,8 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
         "IMAGES_DIR": str(settings.images_dir),
         "CACHE_DIR": str(settings.cache_dir),
     }
+    if settings.fault:
+        named |= {"FAULT": settings.fault, "FAULT_RATE": str(settings.fault_rate)}
     return {**named, "QEMU": settings.qemu} if settings.qemu else named
 
 

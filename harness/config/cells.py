@@ -28,6 +28,7 @@ class Known(Struct, frozen=True, kw_only=True):
     image: tuple[str, ...]
     device: tuple[str, ...]
     methods: tuple[str, ...]
+    faults: tuple[str, ...] = ()
     firmware: tuple[str, ...] = tuple(Firmware)
     loader: tuple[str, ...] = tuple(Loader)
     kernel: tuple[str, ...] = ("default",)
@@ -108,6 +109,8 @@ def check_names(matrix: Matrix, settings: Settings, known: Known) -> None:
     for name in settings.methods:
         if name not in known.methods:
             raise settings.error("methods", unknown(name, "method", known.methods))
+    if settings.fault is not None and settings.fault not in known.faults:
+        raise settings.error("fault", unknown(settings.fault, "fault", known.faults))
     for dimension in DIMENSIONS:
         kind, names = KINDS.get(dimension, dimension), getattr(known, dimension)
         for name in getattr(settings, dimension):

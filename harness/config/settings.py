@@ -72,6 +72,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     cycle_seconds: float
     #: None: all cells
     shard: Shard | None
+    #: name of the fault that reboots are spoilt with; None: none
+    fault: str | None
+    #: share of the reboots that it is injected into
+    fault_rate: float
     #: 1: machines have a display
     screen: int
     #: 1: keep them of every failed cycle

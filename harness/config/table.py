@@ -225,6 +225,22 @@ SETTINGS: tuple[Definition, ...] = (
         may_be_empty=True,
     ),
     Definition(
+        name="fault",
+        kind=Kind.TEXT,
+        help="fault to inject into reboots on purpose, one of docs/faults.md; empty: none",
+        example="panic-at-shutdown",
+        may_be_empty=True,
+    ),
+    Definition(
+        name="fault_rate",
+        kind=Kind.NUMBER,
+        help="share of the reboots of the fault's own method that it is injected into, e.g. 5%",
+        default=1.0,
+        low=1e-6,
+        high=1,
+        example="5%",
+    ),
+    Definition(
         name="screen",
         kind=Kind.WHOLE,
         help="1: machines have a display (VGA), so that failures have a picture of it; boots take a little longer",

@@ -33,6 +33,8 @@ class CycleStart(Struct, frozen=True, kw_only=True, tag="start", tag_field="reco
     nonce: str
     #: ISO 8601 with time zone
     started_at: str
+    #: what was injected into this reboot on purpose
+    fault: str | None = None
 
 
 #: method of a record that stands for the set-up boot of a machine that did not come up

@@ -194,7 +194,15 @@ def cell_notes(cell: CellReport) -> tuple[str, ...]:
 def run_notes(run: RunInfo) -> tuple[str, ...]:
     """What was run on what, one line each. Escaped."""
     ended = f"ended {visible(run.ended_at)}" if run.ended_at else "no end recorded: still running, or killed"
-    return (f"started {visible(run.started_at)}, {ended}, seed {run.seed}", accelerator(run))
+    notes = (f"started {visible(run.started_at)}, {ended}, seed {run.seed}", accelerator(run))
+    values = {name: setting.value for name, setting in run.settings.items()}
+    if (fault := values.get("fault")) is None:
+        return notes
+    share = percent(float(values["fault_rate"]))
+    return (
+        *notes,
+        f"{visible(str(fault))} was injected into {share} % of its reboots on purpose: no rate here is a machine's own",
+    )
 
 
 def _count(number: int, noun: str) -> str:

@@ -12,20 +12,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from msgspec import structs
-
 from harness.campaign.usual import UsualOfCell
 from harness.classify.case import visible
 from harness.classify.milestones import Progress
 from harness.cycle import Running, drain, watch
 from harness.deadlines import Deadlines
 from harness.errors import GuestGone, MachineError
-from harness.faults.gdb import gdb_options
-from harness.faults.slots import CARD, CARD_SLOT, FREE_SLOT
+from harness.faults.machine import adapt
 from harness.lab import Lab, SavedMachine
 from harness.model import BootPath, Cell
 from harness.model.sizes import console_text
-from harness.qemu.argv import MachineSpec, build, flatten
+from harness.qemu.argv import build, flatten
 from harness.qemu.machine import QemuMachine
 from harness.selftest.saved import SNAPSHOT, Boot, SavedMachines
 
@@ -41,20 +38,6 @@ SMALL_INITRD_TIMEOUT_S = 900.0
 #: tries to put a machine back, and seconds within which its agent has to answer then
 RESTORES = 4
 ANSWERS_WITHIN_S = 45.0
-SLOTS = (FREE_SLOT, CARD_SLOT)
-
-
-def adapt(spec: MachineSpec) -> MachineSpec:
-    """The cell's machine with what faults need: a debugger's stub, a watchdog, a free slot, a card in another slot."""
-    slots = [
-        ("-device", f"pcie-root-port,id={slot},chassis={number},slot={number}") for number, slot in enumerate(SLOTS)
-    ]
-    devices = [
-        (option, f"{value},id={CARD},bus={CARD_SLOT}" if option == "-device" else value)
-        for option, value in spec.device_options
-    ]
-    more = (*gdb_options(spec.folder), ("-device", "i6300esb"), ("-action", "watchdog=reset"))
-    return structs.replace(spec, device_options=(*slots, *devices), more_options=more)
 
 
 class Bench:

@@ -85,6 +85,8 @@ def mismatches(before: Side, after: Side, across: str | None) -> list[str]:
         ours, theirs = (side.settings[name].value if name in side.settings else None for side in (a, b))
         if ours != theirs:
             found.append(f"other machine: {name} is {ours} and {theirs}")
+    if _injected(a) != _injected(b):
+        found.append(f"other faults injected on purpose: {_injected(a)} and {_injected(b)}")
     if across != "image":
         found += [
             f"other image: {name} was built anew ({a.images[name][:12]} and {b.images[name][:12]})"
@@ -92,6 +94,12 @@ def mismatches(before: Side, after: Side, across: str | None) -> list[str]:
             if a.images[name] != b.images[name]
         ]
     return found
+
+
+def _injected(run: RunInfo) -> str:
+    values = {name: setting.value for name, setting in run.settings.items()}
+    fault = values.get("fault")
+    return "none" if fault is None else f"{fault} into {values.get('fault_rate')}"
 
 
 def remarks(before: Side, after: Side) -> list[str]:
