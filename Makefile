@@ -11,8 +11,8 @@ MAKEFLAGS += --no-print-directory
 # through a shell, so that a value may hold spaces, quotes and dollar signs.
 # (harness/config/table.py has them all; a test compares.)
 SETTINGS := DEVICE IMAGE FIRMWARE LOADER KERNEL METHODS BLOCKS JOBS SEED STOP RESULTS ACCEL MIRROR SELECT \
-            MEMORY SMP MARGIN FAILURE_BUDGET MATRIX IMAGES_DIR CACHE_DIR QEMU \
-            SCREEN KEEP_DISK KEEP_MEMORY ARTEFACTS_MIB
+            MEMORY SMP MARGIN FAILURE_BUDGET MAX_FAILURE_RATE MAX_SLOWDOWN FIRMWARE_SECONDS CYCLE_SECONDS SHARD MATRIX \
+            IMAGES_DIR CACHE_DIR QEMU SCREEN KEEP_DISK KEEP_MEMORY ARTEFACTS_MIB
 # pytest's -k, the Python that `make setup` uses, which readers to fuzz and for how long.
 OTHERS := K PYTHON FUZZ SECONDS
 
@@ -63,7 +63,8 @@ help:
 	@echo '            make soak DEVICE=virtio-net IMAGE=debian-13 BLOCKS=10 METHODS=kexec,cold FIRMWARE=seabios'
 	@echo '                 LOADER=grub KERNEL=default SEED=1 STOP=auto RESULTS=results ACCEL=auto JOBS=1'
 	@echo '  scenarios  every scenario but the soak, on the default cell or others: make scenarios SELECT=releases JOBS=2'
-	@echo '  matrix    every scenario, on the cells of scenarios/matrix.toml: make matrix SELECT=... K=...'
+	@echo '  matrix    the soak on a selection of cells of scenarios/matrix.toml, with its cost said first:'
+	@echo '            make matrix SELECT=smoke|devices|distros|full, and SHARD=2/5 SEED=1 for one of five machines'
 	@echo '  bench     what late loading takes and saves (docs/late-loading.md), BLOCKS times each:'
 	@echo '            make bench K=memory|time|pressure|atomic IMAGE=debian-13 BLOCKS=10'
 	@echo '  selftest  inject faults into reboots, and hold the verdicts against those that they must get:'
@@ -98,8 +99,11 @@ soak: setup
 scenarios: setup
 	@$(PYTEST) scenarios --ignore=scenarios/test_soak.py $(OPTIONS)
 
+# Says first what will run and what that costs.
+matrix: export KEXEC_SELECT ?= smoke
 matrix: setup
-	@$(PYTEST) scenarios $(OPTIONS)
+	@.venv/bin/kexec-harness matrix list
+	@$(PYTEST) scenarios/test_soak.py $(OPTIONS)
 
 # Measures and prints; judges nothing. Without BLOCKS each benchmark takes a number of its own.
 bench: setup

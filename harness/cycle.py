@@ -35,6 +35,8 @@ from harness.recording import Recording
 LINGER_S = 0.5
 #: what is still on its way when the guest has said that it is ready
 TRAILING_S = 0.05
+#: how long a panic may take to go on as panics do, before its announcement alone is believed
+DOUBT_S = 5.0
 LINGERS = {EndReason.FATAL: LINGER_S, EndReason.READY: TRAILING_S}
 DEVICE_CHECK_TIMEOUT_S = 180.0
 
@@ -75,6 +77,8 @@ def watch(
         reason = _end_of(progress)
         if reason in LINGERS:
             watching.linger(LINGERS[reason])
+            if progress.console.in_doubt:
+                watching.linger(DOUBT_S, while_in_doubt=True)
             reason = _end_of(progress)
         if reason is not None:
             return watching.ended(reason)
@@ -113,7 +117,7 @@ class _Watching:
                 self._at_reset()
             self._machine.release_reset()
 
-    def linger(self, seconds: float) -> None:
+    def linger(self, seconds: float, *, while_in_doubt: bool = False) -> None:
         """Read what is still on its way. Whoever answers has not died of what the console said."""
         if self._progress.ending is not self._pinged_for:
             self._pinged_for = self._progress.ending
@@ -121,7 +125,8 @@ class _Watching:
         rest = Deadline.after(self._machine.clock, seconds)
         while (late := self._machine.next_event(rest)) is not None:
             self.take(late)
-            if late.t > rest.at:
+            ended = self._progress.exit is not None or (while_in_doubt and not self._progress.console.in_doubt)
+            if late.t > rest.at or ended:
                 return
 
     def ended(self, reason: EndReason, given_up: GivenUp | None = None) -> Watched:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from harness import devices, host, images, reboot
+from harness import devices, faults, host, images, reboot
 from harness.clock import Clock
 from harness.config import Known, Settings
 from harness.devices.base import DISK_MIB, DeviceSet, Resources
 from harness.errors import ConfigError, InfraError, NoSpace
+from harness.faults.base import Fault
 from harness.images.probe_kit import ensure_probe_kit
 from harness.model import Accel, Cell, Loader
 from harness.qemu.arch import ARCHITECTURES
@@ -40,10 +41,18 @@ def methods() -> dict[str, Method]:
     return {name: module.METHOD for name, module in members(reboot).items()}
 
 
+def all_faults() -> dict[str, Fault]:
+    """Every fault by name."""
+    return {name: module.FAULT for name, module in members(faults).items()}
+
+
 def known_names(settings: Settings) -> Known:
     """Every image, device set and method that exists here."""
     return Known(
-        image=tuple(images.recipes(settings.images_dir)), device=tuple(device_sets()), methods=tuple(methods())
+        image=tuple(images.recipes(settings.images_dir)),
+        device=tuple(device_sets()),
+        methods=tuple(methods()),
+        faults=tuple(all_faults()),
     )
 
 
@@ -136,7 +145,7 @@ class Lab:
         boot = DirectBoot(image.kernel, image.initrd, image.cmdline) if cell.loader is Loader.DIRECT else None
         return machine_spec(
             cell,
-            self._settings,
+            self._settings.for_cell(cell),
             folder=folder,
             accel=self.accel.accel,
             ovmf_code=host.firmware_files(cell.firmware).code,

@@ -19,12 +19,13 @@ from typing import Any
 
 import pytest
 
-from harness.campaign.gates import Gate, GateStatus, judge_arm, judge_comparison
+from harness.campaign.gates import Gate, GateStatus, judge_arm, judge_comparison, judge_specification
 from harness.campaign.session import RunSession
 from harness.clock import HostClock
 from harness.config import DIMENSIONS, SETTINGS, Settings, Sources, resolve
 from harness.config.cells import expand
 from harness.config.matrix import read_matrix
+from harness.config.settings import DRAWN
 from harness.devices.base import DeviceSet
 from harness.errors import HarnessError, MachineError
 from harness.guest import Guest
@@ -36,13 +37,13 @@ from harness.qemu.machine import QemuMachine
 from harness.registry import lookup
 from harness.report import terminal
 from harness.report.model import Report
-from harness.report.summarise import summarise
+from harness.report.summarise import has_worse_arm, summarise
 from harness.report.write import write_reports
 from harness.store import new_run_id, read_run
 
 #: how a skip begins that is a verdict of its own, neither pass nor fail
 UNDECIDED = "undecided: "
-INFRASTRUCTURE_STATUS = 3
+GATE_FAILED_STATUS, INFRASTRUCTURE_STATUS = 1, 3
 JUNIT = "junit.xml"
 
 
@@ -66,11 +67,19 @@ class Plugin:
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """The cells of this run. Raises ConfigError."""
+        if self.settings.shard is not None and self.settings.origins["seed"] == DRAWN:
+            mend = f"give all shards the same one, for example SEED={self.settings.seed}"
+            raise self.settings.error("shard", "a shard needs a SEED: parts with other seeds are no one run", mend=mend)
         matrix = read_matrix(self.settings.matrix, folder=self._config.invocation_params.dir)
         found = expand(matrix, self.settings, known_names(self.settings))
         for left in found.excluded:
             self.say(f"left out: {left.cell.cell_id}: {left.reason} ({left.place})")
         return found.cells
+
+    @property
+    def gates(self) -> int:
+        """Comparisons of this run; they share one error of calling an arm worse for nothing."""
+        return max(1, len(self.cells) * (len(self.settings.methods) - 1))
 
     def say(self, line: str) -> None:
         """A line of progress, past pytest's capturing; a CI system that waits for output sees one per cycle."""
@@ -172,6 +181,10 @@ class Plugin:
             self.run.close(int(session.exitstatus or exitstatus))
             self._report = summarise(*read_run(self.run.run_dir), margin=self.settings.margin)
             write_reports(self._report, self.run.run_dir)
+            if session.exitstatus == 0 and has_worse_arm(self._report):
+                # Each gate was judged before the others were known; together they can say more (Holm's method).
+                session.exitstatus = GATE_FAILED_STATUS
+                self.run.close(GATE_FAILED_STATUS)
         except HarnessError as error:
             self.say(f"the reports could not be written: {error}")
 
@@ -272,6 +285,7 @@ def standing_guest(cell: Cell, pytestconfig: pytest.Config) -> Guest:
 def campaign_cycles(cell: Cell, pytestconfig: pytest.Config) -> Sequence[CycleEnd]:
     """Every finished cycle of this cell's campaign, which runs when the first test asks for it."""
     plugin = pytestconfig.stash[_PLUGIN]
+    plugin.run.gates = plugin.gates
     with plugin.plain_words():
         return plugin.run.run_cell(cell)
 
@@ -279,18 +293,28 @@ def campaign_cycles(cell: Cell, pytestconfig: pytest.Config) -> Sequence[CycleEn
 class Soak:
     """A cell's finished campaign, for the tests that judge it."""
 
-    def __init__(self, cycles: Sequence[CycleEnd], settings: Settings, record: Callable[[str, object], None]) -> None:
+    def __init__(
+        self, cycles: Sequence[CycleEnd], settings: Settings, gates: int, record: Callable[[str, object], None]
+    ) -> None:
         self.cycles = cycles
-        self._settings = settings
+        self._settings, self._gates = settings, gates
+        self._anytime = settings.stop != "fixed"
         self._record = record
 
     def judge_arm(self, method: str) -> None:
-        """Fail if more cycles of this arm failed than the budget allows."""
-        self._settle(judge_arm(method, self.cycles, self._settings.failure_budget))
+        """Fail if more cycles of this arm failed than the budget or the specification allows."""
+        specified = self._settings.max_failure_rate
+        if specified is None:
+            self._settle(judge_arm(method, self.cycles, self._settings.failure_budget))
+        else:
+            self._settle(judge_specification(method, self.cycles, specified, anytime=self._anytime))
 
     def judge_comparison(self) -> None:
         """Fail if kexec fails more often than cold; end as undecided if nobody can say."""
-        self._settle(judge_comparison(self._settings.methods, self.cycles, self._settings.margin))
+        settings = self._settings
+        self._settle(
+            judge_comparison(settings.methods, self.cycles, settings.margin, gates=self._gates, anytime=self._anytime)
+        )
 
     def _settle(self, gate: Gate) -> None:
         for name, value in gate.figures.items():
@@ -302,12 +326,15 @@ class Soak:
 
 
 @pytest.fixture
-def soak(campaign_cycles: Sequence[CycleEnd], request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Soak:
+def soak(
+    cell: Cell, campaign_cycles: Sequence[CycleEnd], request: pytest.FixtureRequest, pytestconfig: pytest.Config
+) -> Soak:
     """The cell's campaign, finished."""
-    properties = request.node.user_properties
+    properties, plugin = request.node.user_properties, pytestconfig.stash[_PLUGIN]
     return Soak(
         campaign_cycles,
-        pytestconfig.stash[_PLUGIN].settings,
+        plugin.settings.for_cell(cell),
+        plugin.gates,
         lambda name, value: properties.append((name, value)),
     )
 

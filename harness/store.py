@@ -16,7 +16,7 @@ import gzip
 import os
 import secrets
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,7 +25,7 @@ import msgspec
 
 from harness.clock import Clock
 from harness.errors import StoreError
-from harness.model import CycleEnd, CycleRecord, CycleStart, Event, RunInfo
+from harness.model import CellRows, CycleEnd, CycleRecord, CycleRow, CycleStart, Event, Outcome, RunInfo
 from harness.model.sizes import console_text
 
 LATEST = "latest"
@@ -36,6 +36,7 @@ MAX_CONSOLE_BYTES = 64 << 20
 
 _encoder = msgspec.json.Encoder()
 _records = msgspec.json.Decoder(CycleRecord)
+_rows = msgspec.json.Decoder(CycleStart | CycleRow)
 _events = msgspec.json.Decoder(Event)
 
 
@@ -164,23 +165,51 @@ def read_run(run_dir: Path) -> tuple[RunInfo, list[CycleStart | CycleEnd]]:
     return run, records
 
 
+def read_large_run(run_dir: Path, listed: int = 1000) -> tuple[RunInfo, Iterator[CellRows]]:
+    """A run's description and its cells one after the other, each read when it is asked for, with what numbers need.
+
+    Of each cell's cycles that did not pass the first `listed` come whole. Raises StoreError, also while cells are read.
+    """
+    paths = sorted((run_dir / "cells").glob(f"*/{RECORDS}"))
+    return read_run_info(run_dir), (_read_rows(path, listed) for path in paths)
+
+
+def _read_rows(path: Path, listed: int) -> CellRows:
+    lines = _lines(path)
+    records: list[CycleStart | CycleRow] = []
+    troubles: list[CycleEnd] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = _rows.decode(line)
+            if isinstance(record, CycleRow) and record.outcome is not Outcome.PASS and len(troubles) < listed:
+                whole = _records.decode(line)
+                troubles += [whole] if isinstance(whole, CycleEnd) else []
+        except msgspec.DecodeError as error:
+            raise StoreError(f"{path}:{number}: {error}") from error
+        records.append(record)
+    return CellRows(path.parent.name, records, troubles)
+
+
 def read_records(path: Path) -> list[CycleStart | CycleEnd]:
     """The records of one cell.
 
     A last line without its newline was torn by a crash before it counted, and is left out. Anything else that
     is not a record raises StoreError with file and line.
     """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
     records = []
-    for number, line in enumerate(lines[:-1], 1):
+    for number, line in enumerate(_lines(path), 1):
         try:
             records.append(_records.decode(line))
         except msgspec.DecodeError as error:
             raise StoreError(f"{path}:{number}: {error}") from error
     return records
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().split(b"\n")[:-1]
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
 
 
 def read_events(path: Path) -> list[Event]:

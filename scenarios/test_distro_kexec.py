@@ -15,6 +15,7 @@ KNOWN = {
     "debian-12": BootPath.FIRMWARE,
     # Loaded beforehand by kexec-load-kernel; logind, from systemd 255 on, then makes the reboot a kexec.
     "debian-13": BootPath.KEXEC,
+    "debian-sid": BootPath.KEXEC,
 }
 
 

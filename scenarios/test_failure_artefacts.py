@@ -20,10 +20,12 @@ from harness.artefacts.memory import read_vmcoreinfo
 from harness.campaign.records import Identity
 from harness.campaign.runner import CellCampaign
 from harness.campaign.session import RunSession
+from harness.campaign.stopping import StopSettings
 from harness.clock import HostClock
 from harness.config import Sources, resolve
 from harness.model import BootPath, Cell, CycleEnd
 from harness.reboot.base import Method, remember
+from harness.stats.compare import MARGIN
 from harness.store import RECORDS, CellStore, create_run, read_records
 
 pytestmark = pytest.mark.vm
@@ -62,6 +64,7 @@ def fail(cell: Cell, device_set, tmp_path: Path) -> Callable[[Method], tuple[Cyc
                 identity=Identity("r1", run.lab.accel.accel, run.lab.qemu.version),
                 seed=settings.seed,
                 blocks=1,
+                stop=StopSettings(margin=MARGIN),
                 make_machine=lambda: run.lab.make_machine(cell),
                 store=store,
                 artefacts=run.collector(cell),

@@ -30,9 +30,13 @@ def replayed(tmp_path_factory) -> Path:
 
 
 def ends(run_dir: Path) -> list[CycleEnd]:
-    """Finished cycles, less what a replay cannot know: the date, and what the host's processor was busy with."""
+    """Finished cycles, less what a replay cannot know: the date, and what the host's processor was busy with.
+
+    Nor is there what the recording does not hold: memory was not yet recorded then.
+    """
     records = [record for record in read_run(run_dir)[1] if isinstance(record, CycleEnd)]
-    return [structs.replace(record, started_at="", vcpu_s=None, vcpu_wait_s=None) for record in records]
+    unknown = {"started_at": "", "vcpu_s": None, "vcpu_wait_s": None, "mem_available_kib": None}
+    return [structs.replace(record, **unknown) for record in records]
 
 
 def test_the_records_are_those_of_the_real_run(replayed):

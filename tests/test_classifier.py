@@ -394,10 +394,3 @@ def test_a_qemu_that_ends_takes_its_socket_with_it():
     lost = QmpEvent(106.0, "CONNECTION_LOST")
     judged = verdict([TRIGGER, *SHUTDOWN, *JUMP, lost, died(106.1, -9)], ended_by=EndReason.EXIT)
     assert judged.failure_class == "qemu_abort"
-
-
-def test_a_jump_that_a_program_prints_before_a_cold_reboot_is_a_conflict_and_no_reset_too_many():
-    forged = text(101.0, "[   19.000000] kexec_core: Starting new kernel")
-    trigger, *rest = cold()
-    judged = verdict([trigger, forged, *rest], "cold")
-    assert (judged.failure_class, judged.rule) == ("proof_conflict", "channels-disagree")

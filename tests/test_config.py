@@ -92,7 +92,7 @@ def test_a_setting_given_to_pytest_without_a_file_counts_too(tmp_path):
 
 
 def test_every_setting_has_a_field_and_all_of_its_names():
-    assert {definition.name for definition in SETTINGS} | {"origins"} == set(Settings.__struct_fields__)
+    assert {definition.name for definition in SETTINGS} | {"origins", "overrides"} == set(Settings.__struct_fields__)
     [definition] = [definition for definition in SETTINGS if definition.name == "failure_budget"]
     assert (definition.option, definition.key) == ("--kexec-failure-budget", "kexec_failure_budget")
     assert (definition.variable, definition.make_variable) == ("KEXEC_FAILURE_BUDGET", "FAILURE_BUDGET")
@@ -105,6 +105,23 @@ def test_the_records_of_a_run_can_be_written_as_json(settings):
     assert written["device"] == Setting(["nvme", "ahci"], "command line --kexec-device")
     assert written["results"].value.endswith("/here")
     assert written.keys() == {definition.name for definition in SETTINGS}
+
+
+@pytest.mark.parametrize(("raw", "value"), [("1%", 0.01), ("1/500", 0.002), ("0.25", 0.25), ("2.5 %", 0.025)])
+def test_a_share_may_be_written_as_people_say_it(settings, raw, value):
+    assert settings(max_failure_rate=raw).max_failure_rate == pytest.approx(value)
+
+
+@pytest.mark.parametrize("raw", ["1/0", "1/2/3", "%", "x%", "1/x"])
+def test_what_is_no_share_is_refused(settings, raw):
+    with pytest.raises(ConfigError, match="is not a number"):
+        settings(margin=raw)
+
+
+def test_a_run_that_stops_by_itself_has_blocks_enough(settings):
+    assert (settings(stop="auto").blocks, settings(stop="auto", blocks="7").blocks) == (2000, 7)
+    assert settings(stop="time:2h").blocks == 1_000_000
+    assert settings(stop="auto").origins["blocks"] == "most for STOP=auto"
 
 
 # ---- values -------------------------------------------------------------------------------------------------
@@ -164,7 +181,14 @@ WHOLE_BLOCKS = "\n  give a whole number from 1 to 1000000, for example BLOCKS=10
             str(2**63),
             f"--kexec-seed: {2**63} is out of range\n  give a whole number from 0 to {2**63 - 1}, for example SEED=1",
         ),
-        ("stop", "sometime", "--kexec-stop: unknown stop 'sometime'; known: fixed, auto"),
+        (
+            "stop",
+            "sometime",
+            (
+                "--kexec-stop: 'sometime' is not a stop rule"
+                "\n  give fixed, auto, or time: with a duration such as time:2h or time:90m"
+            ),
+        ),
         ("firmware", "ovfm", "--kexec-firmware: unknown firmware 'ovfm'; known: seabios, ovmf; did you mean ovmf?"),
         ("methods", "kexec,kexec", "--kexec-methods: 'kexec' is there twice\n  name each one once"),
         (

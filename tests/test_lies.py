@@ -8,7 +8,11 @@ import pytest
 from reboots import BOOT, JUMP, NONCE, SHUTDOWN, THROUGH_FIRMWARE, TRIGGER, cold, evidence, kexec, ready, reset, text
 
 from harness.classify.classifier import classify
+from harness.classify.milestones import Progress
+from harness.cycle import watch
+from harness.deadlines import Deadlines
 from harness.model import AgentMessage, BootPath, CommandSent, DeviceFinding, EndReason, FailureClass, Outcome, QmpEvent
+from harness.qemu.replay import ReplayMachine
 
 KEXEC_READY = {"bootloader_type": 208, "cmdline_nonce": NONCE}
 
@@ -17,18 +21,22 @@ def verdict(events, method="kexec", ended_by=EndReason.READY, **more):
     return classify(evidence(events, method, ended_by, **more)).verdict
 
 
-def asked(t, *, boot_id="new", uptime=13.0, nonce=NONCE):
+def asked(t, *, boot_id="new", uptime=13.0, nonce=NONCE, took=0.2):
     """The running system, asked who it is, and what it answers."""
     output = base64.b64encode(f"boot {boot_id} {uptime} {nonce}\nok driver bound\n".encode()).decode()
     return [
         CommandSent(t, 9, "device-after", "..."),
-        AgentMessage(t + 0.2, {"type": "reply", "id": 9, "status": 0, "output": output}),
+        AgentMessage(t + took, {"type": "reply", "id": 9, "status": 0, "output": output}),
     ]
 
 
 def test_an_honest_guest_passes_when_asked_who_it_is():
     assert verdict([*kexec(), *asked(120.0)]).outcome is Outcome.PASS
     assert verdict([*cold(), *asked(122.0, uptime=15.0, nonce="")], "cold").outcome is Outcome.PASS
+
+
+def test_a_check_of_devices_that_takes_long_makes_nobody_a_liar():
+    assert verdict([*kexec(), *asked(120.0, took=90.0)]).outcome is Outcome.PASS
 
 
 def test_a_forged_report_is_disowned_by_the_system_that_runs():
@@ -65,6 +73,13 @@ def test_an_answer_that_makes_no_sense_never_raises(nonsense):
     events = [*kexec(), *asked(120.0)]
     events[-1] = AgentMessage(120.2, {"type": "reply", "id": 9, "status": 0, "output": nonsense})
     assert verdict(events).path is BootPath.KEXEC
+
+
+def test_a_jump_that_a_program_prints_before_a_cold_reboot_is_a_conflict_and_no_reset_too_many():
+    forged = text(101.0, "[   19.000000] kexec_core: Starting new kernel")
+    trigger, *rest = cold()
+    judged = verdict([trigger, forged, *rest], "cold")
+    assert (judged.failure_class, judged.rule) == ("proof_conflict", "channels-disagree")
 
 
 def test_a_reset_that_was_held_is_a_reset():
@@ -257,3 +272,30 @@ def test_a_shutdown_that_is_held_up_names_its_holder():
 def test_a_reboot_far_beyond_the_others_is_slow_unless_the_host_was_busy():
     assert verdict(kexec(), slow_above_s=15.0).failure_class is FailureClass.SLOW
     assert verdict(kexec(), slow_above_s=15.0, vcpu_wait_s=6.0).outcome is Outcome.PASS
+
+
+# ---- live: a panic that is only announced ---------------------------------------------------------------------------
+
+
+def watched(events):
+    return watch(ReplayMachine([TRIGGER, *events]), Progress("old"), Deadlines())
+
+
+def test_a_panic_that_goes_on_as_panics_do_has_its_verdict_at_once():
+    goes_on = text(118.01, "[   11.010000] CPU: 0 PID: 1 Comm: init Not tainted 6.12.0-amd64 #1")
+    end = watched([*UP[1:], panic(118, 11.0), goes_on, text(125, "[   18.0] too late")])
+    assert end.ended_by is EndReason.FATAL
+    assert end.events[-1].t < 118.6
+
+
+def test_a_panic_written_to_the_kernels_log_by_a_program_is_taken_back_by_the_boot_that_goes_on():
+    started = text(120.5, "[  OK  ] Started ssh.service - OpenBSD Secure Shell server.")
+    end = watched([*UP[1:], panic(118, 11.0), started, ready(121.0, **KEXEC_READY)])
+    assert end.ended_by is EndReason.READY
+    assert verdict([TRIGGER, *UP[1:], panic(118, 11.0), started, ready(121.0, **KEXEC_READY)]).outcome is Outcome.PASS
+
+
+def test_a_panic_without_another_word_is_believed_in_the_end():
+    end = watched([*UP[1:], panic(118, 11.0), text(140, "[   33.0] late")])
+    assert end.ended_by is EndReason.FATAL
+    assert end.events[-1].t < 124

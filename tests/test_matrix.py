@@ -237,7 +237,7 @@ MEND_NAMES = "\n  give a name in quotes, or a list of them in brackets"
             "[[incldue]]",
             (
                 "m.toml:6: incldue: unknown table 'incldue'; "
-                "known: defaults, axes, include, exclude, select; did you mean include?"
+                "known: defaults, axes, include, exclude, override, select; did you mean include?"
             ),
         ),
         ('"ovmf"]', '"ovmf"', "m.toml:6: not TOML: unclosed array (column 1)"),

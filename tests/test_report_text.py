@@ -13,7 +13,8 @@ from report_run import FILES, NET, RECORDS, REPORT, RUN, end, failed, rows
 from harness.model import Cell, RunInfo
 from harness.report import cycles_csv, markdown, summary_csv, terminal
 from harness.report.summarise import summarise
-from harness.report.text import percent, seconds_text, visible
+from harness.report.text import visible
+from harness.stats.sentences import percent, seconds_text
 
 
 def tokens(document: str) -> list:

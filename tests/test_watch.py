@@ -18,7 +18,13 @@ from harness.qemu import backlog
 from harness.store import console_bytes
 
 LINUX = ("console", "[    0.000000] Linux version 6.12.0-amd64 (debian-kernel@lists.debian.org)\r\n")
-PANIC = ("console", "[    1.000000] Kernel panic - not syncing: Attempted to kill init!\r\n")
+PANIC = (
+    "console",
+    (
+        "[    1.000000] Kernel panic - not syncing: Attempted to kill init!\r\n"
+        "[    1.000100] CPU: 0 PID: 1 Comm: init Not tainted 6.12.0-amd64 #1\r\n"
+    ),
+)
 
 
 @pytest.fixture

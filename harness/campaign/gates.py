@@ -8,8 +8,9 @@ from enum import StrEnum
 from msgspec import Struct
 
 from harness.model import CycleEnd, Outcome
-from harness.stats.compare import Decision, compare_arms
-from harness.stats.proportion import Rate, rate
+from harness.stats.compare import Decision
+from harness.stats.judge import arm_rate, compare_cycles, hold_against
+from harness.stats.proportion import rate
 
 MAX_LISTED = 5
 #: the arm that others are held against
@@ -54,13 +55,37 @@ def judge_arm(method: str, cycles: Sequence[CycleEnd], budget: int) -> Gate:
     return Gate(GateStatus.PASSED, tally, figures)
 
 
-def judge_comparison(methods: Sequence[str], cycles: Sequence[CycleEnd], margin: float) -> Gate:
-    """Whether any other arm fails more often than the baseline; the worst answer of all arms counts."""
+def judge_specification(method: str, cycles: Sequence[CycleEnd], specified: float, *, anytime: bool) -> Gate:
+    """Whether an arm fails less often than `specified`, a share; it takes the budget's place."""
+    counted = judge_arm(method, cycles, budget=len(cycles))
+    if counted.status is GateStatus.FAILED:
+        return counted
+    found = hold_against(arm_rate(end for end in cycles if end.method == method), method, specified, anytime=anytime)
+    status = {True: GateStatus.PASSED, False: GateStatus.FAILED, None: GateStatus.UNDECIDED}[found.meets]
+    return Gate(status, found.sentence, counted.figures)
+
+
+def judge_comparison(
+    methods: Sequence[str], cycles: Sequence[CycleEnd], margin: float, *, gates: int = 1, anytime: bool = False
+) -> Gate:
+    """Whether any other arm fails more often than the baseline; the worst answer of all arms counts.
+
+    `gates` comparisons share one error of calling an arm worse for nothing; `anytime` if the run may have stopped
+    for what it saw.
+    """
     others = [name for name in methods if name != BASELINE]
     if BASELINE not in methods or not others:
         return Gate(GateStatus.UNDECIDED, f"nothing to compare: only {', '.join(methods)} ran", {})
+    by_method = {name: [end for end in cycles if end.method == name] for name in methods}
     found = [
-        compare_arms(_rate(name, cycles), _rate(BASELINE, cycles), names=(name, BASELINE), margin=margin)
+        compare_cycles(
+            by_method[name],
+            by_method[BASELINE],
+            names=(name, BASELINE),
+            margin=margin,
+            gates=gates,
+            anytime=anytime,
+        )
         for name in others
     ]
     message = "\n".join(comparison.sentence for comparison in found)
@@ -75,11 +100,6 @@ def judge_comparison(methods: Sequence[str], cycles: Sequence[CycleEnd], margin:
     if Decision.UNDECIDED in decisions:
         return Gate(GateStatus.UNDECIDED, message, figures)
     return Gate(GateStatus.PASSED, message, figures)
-
-
-def _rate(method: str, cycles: Sequence[CycleEnd]) -> Rate:
-    valid = [end for end in cycles if end.method == method and end.outcome is not Outcome.INVALID]
-    return rate(sum(end.outcome is Outcome.FAIL for end in valid), len(valid))
 
 
 def _line(end: CycleEnd) -> str:

@@ -36,9 +36,17 @@ class Recorder(Struct, frozen=True):
     identity: Identity
 
     def start(
-        self, *, cycle: int, block: int, order: int, method: str, nonce: str, at: datetime.datetime
+        self,
+        *,
+        cycle: int,
+        block: int,
+        order: int,
+        method: str,
+        nonce: str,
+        at: datetime.datetime,
+        fault: str | None = None,
     ) -> CycleStart:
-        """The record that stands before anything happens."""
+        """The record that stands before anything happens; `fault` is injected on purpose."""
         return CycleStart(
             cell_id=self.cell.cell_id,
             cycle=cycle,
@@ -47,6 +55,7 @@ class Recorder(Struct, frozen=True):
             method=method,
             nonce=nonce,
             started_at=at.isoformat(),
+            fault=fault,
         )
 
     def judged(self, start: CycleStart, result: CycleResult, *, depth_before: int | None, console: str) -> CycleEnd:
@@ -75,6 +84,7 @@ class Recorder(Struct, frozen=True):
             kernel_after=judgement.kernel_after,
             chain_depth=0 if verdict.path is BootPath.FIRMWARE else depth,
             vcpu_s=evidence.vcpu_s,
+            mem_available_kib=_kib(result.running.ready.get("mem_available_kib")) if result.running else None,
             vcpu_wait_s=evidence.vcpu_wait_s,
             console=console,
         )
@@ -129,9 +139,15 @@ class Recorder(Struct, frozen=True):
         )
 
 
-def describe(end: CycleEnd, planned: int) -> str:
-    """One line about a finished cycle; `planned` is how many the cell will have."""
-    place = f"{end.cell_id} {end.cycle + 1}/{planned} {end.method}"
+def _kib(said: object) -> int | None:
+    """A guest's own word for an amount of memory, if it can be one."""
+    return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said < 1 << 40 else None
+
+
+def describe(end: CycleEnd, planned: int | None) -> str:
+    """One line about a finished cycle; `planned` is how many the cell will have, None if nobody knows."""
+    number = f"{end.cycle + 1}/{planned}" if planned is not None else f"{end.cycle + 1}"
+    place = f"{end.cell_id} {number} {end.method}"
     if end.outcome is Outcome.PASS:
         times = end.phases
         parts = (("total", times.total_s), ("shutdown", times.shutdown_s), ("hand-off", times.handoff_s))

@@ -13,6 +13,7 @@ from harness.artefacts.case import Wanted
 from harness.artefacts.collect import Collector
 from harness.campaign.records import Identity
 from harness.campaign.runner import CellCampaign
+from harness.campaign.stopping import StopSettings
 from harness.clock import ManualClock
 from harness.errors import StoreError
 from harness.lab import device_sets, methods
@@ -53,6 +54,7 @@ def replay_cell(recording: Path, cell: Cell, run_dir: Path) -> list[CycleEnd]:
             identity=Identity(run.run_id, run.accel, run.qemu_version),
             seed=run.seed,
             blocks=int(run.settings["blocks"].value),
+            stop=_stop(run),
             make_machine=lambda: _next_machine(machines, clock, run),
             store=store,
             artefacts=Collector(run_dir, Wanted(), lambda _: None),
@@ -60,6 +62,17 @@ def replay_cell(recording: Path, cell: Cell, run_dir: Path) -> list[CycleEnd]:
         ).run()
         path = store.folder / RECORDS
     return [record for record in read_records(path) if isinstance(record, CycleEnd)]
+
+
+def _stop(run: RunInfo) -> StopSettings:
+    """The recorded run's own rule; older records do not have all of it."""
+    values = {name: setting.value for name, setting in run.settings.items()}
+    return StopSettings(
+        stop=str(values.get("stop", "fixed")),
+        margin=float(values["margin"]),
+        max_failure_rate=values.get("max_failure_rate"),
+        gates=run.gates,
+    )
 
 
 def _next_machine(machines: Iterator[list[Event]], clock: ManualClock, run: RunInfo) -> ReplayMachine:

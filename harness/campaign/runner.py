@@ -14,8 +14,11 @@ from msgspec import structs
 from harness.artefacts.collect import Collector
 from harness.campaign.plan import Slot, nonce_of, plan
 from harness.campaign.records import Identity, Recorder, describe
+from harness.campaign.spoiling import Spoiler
+from harness.campaign.stopping import StopRule, StopSettings
 from harness.campaign.usual import UsualOfCell
 from harness.classify.milestones import Progress
+from harness.config.stop import time_limit
 from harness.cycle import CycleResult, Running, Watched, drain, run_cycle, watch
 from harness.deadlines import Deadlines
 from harness.devices.base import DeviceSet
@@ -51,13 +54,16 @@ class CellCampaign:
         identity: Identity,
         seed: int,
         blocks: int,
+        stop: StopSettings,
+        spoiler: Spoiler | None = None,
         make_machine: Callable[[], Machine],
         store: CellStore,
         artefacts: Collector,
         say: Callable[[str], None],
     ) -> None:
         self._cell, self._methods, self._device_set = cell, methods, device_set
-        self._seed, self._blocks = seed, blocks
+        self._seed, self._blocks, self._stop = seed, blocks, stop
+        self._spoiler = spoiler
         self._record = Recorder(cell, identity)
         self._make_machine = make_machine
         self._store = store
@@ -66,6 +72,8 @@ class CellCampaign:
         self._deadlines = Deadlines()
         self._usual = UsualOfCell()
         self._machine: Machine | None = None
+        #: made with the first machine, whose clock it goes by
+        self._rule: StopRule | None = None
         self._running: Running | None = None
         self._chain_depth = 0
         self._machines = 0
@@ -75,19 +83,32 @@ class CellCampaign:
         self._not_armed = 0
 
     def run(self) -> None:
-        """Run the whole plan.
+        """Run the plan, as far as the stop rule lets it.
 
         Raises MachineError when no machine comes up any more; what was recorded until then stays.
         """
         try:
             for slot in plan(self._methods, self._blocks, self._seed, self._cell.cell_id):
                 self._run_slot(slot)
+                if slot.order == len(self._methods) - 1 and self._is_enough(slot):
+                    break
         finally:
             self._discard_machine()
+
+    def _is_enough(self, slot: Slot) -> bool:
+        """Asked after each whole block; says why the campaign stops."""
+        if self._rule is None:
+            return False
+        why = self._rule.after_block()
+        said = why or (self._rule.at_cap() if slot.block == self._blocks - 1 else None)
+        if said is not None:
+            self._say(f"{self._cell.cell_id}: {said}")
+        return why is not None
 
     def _run_slot(self, slot: Slot) -> None:
         machine, running = self._ensure_running(slot)
         nonce = nonce_of(self._seed, self._cell.cell_id, slot.cycle)
+        spoiler = self._spoiler if self._spoiler is not None and self._spoiler.strikes(slot) else None
         start = self._record.start(
             cycle=slot.cycle,
             block=slot.block,
@@ -95,12 +116,13 @@ class CellCampaign:
             method=slot.method.name,
             nonce=nonce,
             at=machine.clock.wall(),
+            fault=spoiler.fault.name if spoiler is not None else None,
         )
         self._store.append(start)
         name = f"{slot.cycle:06d}-{slot.method.name}"
         try:
             result = run_cycle(
-                machine,
+                machine if spoiler is None else spoiler.spoilt(machine),
                 self._cell,
                 slot.method,
                 self._device_set,
@@ -142,7 +164,9 @@ class CellCampaign:
     ) -> None:
         """Record the end; of a cycle that did not pass, its artefacts are kept, and its machine is thrown away."""
         self._store.append(end)
-        self._say(describe(end, self._blocks * len(self._methods)))
+        if self._rule is not None:
+            self._rule.add(end)
+        self._say(describe(end, self._planned))
         if end.outcome is not Outcome.PASS:
             self._artefacts.collect(
                 name,
@@ -171,6 +195,11 @@ class CellCampaign:
     def _say_deadlines(self, what: str) -> None:
         self._say(f"{self._cell.cell_id}: deadlines {what}:\n{textwrap.indent(self._deadlines.table().rstrip(), '  ')}")
 
+    @property
+    def _planned(self) -> int | None:
+        """Cycles that will run; None if nobody knows."""
+        return None if time_limit(self._stop.stop) else self._blocks * len(self._methods)
+
     # ---- machines -----------------------------------------------------------------------------------------
 
     def _ensure_running(self, slot: Slot) -> tuple[Machine, Running]:
@@ -180,6 +209,8 @@ class CellCampaign:
         for _ in range(MAX_SETUP_FAILURES):
             self._say(f"{self._cell.cell_id}: booting a new machine (set-up, not counted)")
             machine = self._machine = self._make_machine()
+            if self._rule is None:
+                self._rule = StopRule(self._stop, [method.name for method in self._methods], machine.clock)
             watched = self._boot(machine, slot)
             if watched.progress.ready is not None and watched.progress.exit is None:
                 self._deadlines.learn(watched.progress.at, BootPath.FIRMWARE)

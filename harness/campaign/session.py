@@ -15,10 +15,13 @@ from harness.artefacts.collect import Collector
 from harness.artefacts.symbols import SymbolStore
 from harness.campaign.records import Identity
 from harness.campaign.runner import CellCampaign
+from harness.campaign.spoiling import Spoiler
+from harness.campaign.stopping import StopSettings
 from harness.clock import Clock
 from harness.config import Settings
 from harness.config.table import PROJECT
-from harness.lab import Lab, device_sets, methods
+from harness.faults.machine import adapt
+from harness.lab import Lab, all_faults, device_sets, methods
 from harness.model import Accel, Cell, CycleEnd, RunInfo
 from harness.registry import lookup
 from harness.store import RECORDS, RUN_FILE, CellStore, create_run, read_records, update_run
@@ -32,6 +35,8 @@ class RunSession:
         self.run_dir = settings.results / run_id
         self.lab = Lab(settings, clock, say)
         self._clock = clock
+        #: comparisons of the whole campaign, which share one error of calling an arm worse for nothing
+        self.gates = 1
         self._say = say
 
     @property
@@ -48,6 +53,8 @@ class RunSession:
         accel, image = self.lab.accel, self.lab.image(cell.image)
         run = self._describe()
         create_run(self.settings.results, run.run_id)
+        settings = self.settings.for_cell(cell)
+        own = settings.records_beside(self.settings)
         argv = tuple(self.lab.command_line(cell))
         update_run(
             self.run_dir,
@@ -57,26 +64,44 @@ class RunSession:
                 cells=(*known.cells, cell),
                 images={**known.images, cell.image: image.sha256},
                 argv={**known.argv, cell.cell_id: argv},
+                cell_settings={**known.cell_settings, cell.cell_id: own} if own else known.cell_settings,
             ),
         )
         with CellStore(self.run_dir, cell.cell_id) as store:
             CellCampaign(
                 cell,
-                [lookup(methods(), name, "method") for name in self.settings.methods],
+                [lookup(methods(), name, "method") for name in settings.methods],
                 lookup(device_sets(), cell.device_set, "device set"),
                 identity=Identity(run.run_id, accel.accel, self.lab.qemu.version),
-                seed=self.settings.seed,
-                blocks=self.settings.blocks,
-                make_machine=lambda: self.lab.make_machine(cell),
+                seed=settings.seed,
+                blocks=settings.blocks,
+                stop=StopSettings(
+                    stop=settings.stop,
+                    margin=settings.margin,
+                    max_failure_rate=settings.max_failure_rate,
+                    gates=self.gates,
+                ),
+                spoiler=self._spoiler(cell, settings),
+                make_machine=lambda: self.lab.make_machine(cell, adapt=adapt if settings.fault else None),
                 store=store,
                 artefacts=self.collector(cell),
                 say=self._say,
             ).run()
         return finished(self.run_dir, cell)
 
+    def _spoiler(self, cell: Cell, settings: Settings) -> Spoiler | None:
+        if settings.fault is None:
+            return None
+        fault = lookup(all_faults(), settings.fault, "fault")
+        if fault.method not in settings.methods:
+            raise settings.error("fault", f"{fault.name} strikes reboots by {fault.method}, and none is run")
+        if fault.images and cell.image not in fault.images:
+            raise settings.error("fault", f"{fault.name} cannot be injected into {cell.image}")
+        return Spoiler(fault, settings.fault_rate, seed=settings.seed, cell_id=cell.cell_id)
+
     def collector(self, cell: Cell) -> Collector:
         """Who takes the artefacts of this cell's failures. Raises ConfigError or InfraError."""
-        settings, image = self.settings, self.lab.image(cell.image)
+        settings, image = self.settings.for_cell(cell), self.lab.image(cell.image)
         return Collector(
             self.run_dir,
             Wanted(
@@ -114,7 +139,8 @@ class RunSession:
             accel=accel.accel,
             accel_reason=accel.reason,
             qemu_version=self.lab.qemu.version,
-            host=_host(),
+            host=host_facts(),
+            gates=self.gates,
             settings=self.settings.records(),
         )
 
@@ -143,10 +169,13 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
         "IMAGES_DIR": str(settings.images_dir),
         "CACHE_DIR": str(settings.cache_dir),
     }
+    if settings.fault:
+        named |= {"FAULT": settings.fault, "FAULT_RATE": str(settings.fault_rate)}
     return {**named, "QEMU": settings.qemu} if settings.qemu else named
 
 
-def _host() -> dict[str, object]:
+def host_facts() -> dict[str, object]:
+    """What run.json keeps of the host; runs on hosts with the same CPUs and machine take about the same time."""
     return {
         "kernel": platform.release(),
         "machine": platform.machine(),

@@ -17,6 +17,7 @@ from harness.classify.rules import (
     KEXEC_LOAD,
     LEFT_USERSPACE,
     MILESTONES,
+    PANIC_GOES_ON,
     PLAIN_ENDINGS,
     PLAIN_SYMPTOMS,
     RESTART,
@@ -66,6 +67,8 @@ class ConsoleReader:
 
     def __init__(self, reboot: Reboot, *, host_clock: bool, offset: int = 0, newlines: int = 0) -> None:
         self.ending: Sign | None = None
+        #: the kernel went on as one does that has panicked
+        self.panic_went_on = False
         self.symptoms: list[Sign] = []
         #: what held up the shutdown, by its own words, the latest first
         self.holder: str | None = None
@@ -120,8 +123,15 @@ class ConsoleReader:
             self.restarted,
             self.jumped_at,
             self.kexec_load_said,
+            self.panic_went_on,
             self._sealed,
         )
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a panic has so far only been announced, which anybody may do who may write to the kernel's log."""
+        ending = self.ending
+        return ending is not None and ending.rule.kernel and not self.panic_went_on and not self._sealed
 
     def new_boot(self) -> None:
         """The machine was reset, or the loaded kernel runs: what comes now is another system's."""
@@ -189,6 +199,8 @@ class ConsoleReader:
         if RESTART.match(message):
             self.restart_announced = True
             self.restarted = self.restarted or Milestone.KERNEL not in self._reboot.at
+        if self.ending is not None and PANIC_GOES_ON.match(message):
+            self.panic_went_on = True
         if said := KEXEC_LOAD.match(message):
             self.kexec_load_said = said["said"]
 
@@ -208,7 +220,7 @@ class ConsoleReader:
 
     def _read_signs(self, t: float, line: Line, words: list[str], stage: Stage) -> None:
         if self.ending is None and (rule := _first(ENDINGS, words, PLAIN_ENDINGS[stage], line.text)):
-            self.ending = self._sign(rule, t, line)
+            self.ending, self.panic_went_on = self._sign(rule, t, line), False
         if len(self.symptoms) >= MAX_SYMPTOMS:
             return
         if rule := _first(SYMPTOMS, words, PLAIN_SYMPTOMS[stage], line.text):

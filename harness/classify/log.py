@@ -39,6 +39,9 @@ from harness.model import (
 #: lines to look ahead for what tells a boot from an old log that somebody prints
 LOOK_AHEAD = 5000
 
+#: messages of a kernel's first moments, and a silence between two of them that none of them makes (seconds)
+MANY_MESSAGES, LEAP_S = 20, 2.0
+
 _SHUTDOWN_STARTS = re.compile(
     r"systemd-shutdown\[1\]: |Reached target .*(?:[Rr]eboot|[Ss]hutdown|kexec)"
     r"|\[  OK  \] Stopped target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|reboot: Restarting system|Starting new kernel"
@@ -288,6 +291,7 @@ def _a_boot_follows(ahead: Iterable[Line], latest: float) -> bool:
 def _starts_a_boot(ahead: Iterable[Line], latest: float) -> bool:
     """Whether what follows a kernel's first line is a boot, and not an old log that somebody prints."""
     panicked = False
+    messages, previous = 0, 0.0
     for line in ahead:
         found = KERNEL_MESSAGE.search(line.text)
         if found is None:
@@ -296,7 +300,10 @@ def _starts_a_boot(ahead: Iterable[Line], latest: float) -> bool:
             continue
         if _BANNER.search(line.text):
             break
-        if float(found["time"]) >= latest:
-            return False
+        time = float(found["time"])
+        if time >= latest:
+            # A boot comes to that time step by step; after an old log the running kernel goes on with a leap.
+            return messages >= MANY_MESSAGES and time - previous < LEAP_S
+        messages, previous = messages + 1, time
         panicked = panicked or _PANIC.match(line.text, found.end()) is not None
     return panicked

@@ -49,6 +49,8 @@ _STAGES = {
 class Identity(Struct, frozen=True):
     """What the guest's shell says of the running system when it is asked, not what a report of it says."""
 
+    #: it was asked and it answered at these times, and said this somewhen in between
+    asked_at: float
     t: float
     boot_id: str
     uptime_s: float | None
@@ -92,6 +94,7 @@ class Progress:
         self._boot_id_before = boot_id_before
         self._trigger_id: int | None = None
         self._identity_id: int | None = None
+        self._identity_asked_at = 0.0
         #: the last question for a sign of life
         self._ping_id: int | None = None
         #: the machine stands before a reset
@@ -148,7 +151,7 @@ class Progress:
                 self._trigger_id = number
                 self.reach(Milestone.TRIGGER, t)
             case CommandSent(t, number, "device-after"):
-                self._identity_id = number
+                self._identity_id, self._identity_asked_at = number, t
             case CommandSent(t, number, "ping"):
                 self._ping_id = number
             case ProcessExit():
@@ -242,7 +245,7 @@ class Progress:
             # It was asked after the text that seemed to end the boot.
             self.console.answers()
         if self._identity_id is not None and body.get("id") == self._identity_id:
-            self.identity = read_identity(t, body.get("output"))
+            self.identity = read_identity(self._identity_asked_at, t, body.get("output"))
 
     def _is_new_boot(self, boot_id: object) -> bool:
         """After a reboot was asked for, nobody can be ready before a new kernel has printed its first line."""
@@ -267,7 +270,7 @@ echo "boot $(cat /proc/sys/kernel/random/boot_id) $(cut -d' ' -f1 /proc/uptime) 
 """
 
 
-def read_identity(t: float, output: object) -> Identity | None:
+def read_identity(asked_at: float, t: float, output: object) -> Identity | None:
     """What `IDENTIFY` printed, out of the agent's reply (base64); None if it is not there."""
     if not isinstance(output, str):
         return None
@@ -278,7 +281,7 @@ def read_identity(t: float, output: object) -> Identity | None:
     for line in text.splitlines():
         words = line.split(" ")
         if words[0] == "boot" and len(words) == 4:
-            return Identity(t, words[1], _seconds(words[2]), words[3])
+            return Identity(asked_at, t, words[1], _seconds(words[2]), words[3])
     return None
 
 

@@ -138,11 +138,12 @@ def _disowned(case: Case) -> Verdict | None:
     first_line = case.progress.at.get(Milestone.KERNEL)
     if first_line is None or identity.uptime_s is None:
         return None
-    started = identity.t - identity.uptime_s
-    if abs(started - first_line) > START_S + START_SHARE * identity.uptime_s:
+    earliest, latest = identity.asked_at - identity.uptime_s, identity.t - identity.uptime_s
+    apart = max(earliest - first_line, first_line - latest)
+    if apart > START_S + START_SHARE * identity.uptime_s:
         reason = (
-            f"the kernel that runs started {abs(started - first_line):.0f} s "
-            f"{'after' if started > first_line else 'before'} the console's first line of a new kernel"
+            f"the kernel that runs started {apart:.0f} s "
+            f"{'after' if earliest > first_line else 'before'} the console's first line of a new kernel"
         )
         return case.fail(FailureClass.PROOF_CONFLICT, "kernel-start", reason, span=AGENT)
     return None

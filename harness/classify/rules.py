@@ -76,13 +76,13 @@ LEFT_USERSPACE = re.compile(
 #: what a system prints that runs: no kernel that has panicked lets anybody print it
 RUNS = re.compile(r"^\[  OK  \] |\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? systemd(?:-[a-z]+)?\[\d+\]: |^\S+ login: ")
 _USERSPACE_STARTS = re.compile(r"systemd\[1\]: systemd \d\S* running in system mode|^\S+ login: ")
-COMES_UP = re.compile(r"Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: |Startup finished in ")
+COMES_UP = re.compile(r"Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: ")
 
 # A quiet kernel does not say when it starts the initramfs, and with dracut systemd runs in it already.
 _INITRD = frozenset({Stage.KERNEL, Stage.INITRD})
 _DRACUT = frozenset({Stage.KERNEL, Stage.INITRD, Stage.USERSPACE})
 _BETWEEN = frozenset({Stage.HANDOFF})
-_BOOTING = frozenset({Stage.INITRD, Stage.USERSPACE})
+_BOOTING = frozenset({Stage.INITRD, Stage.USERSPACE, Stage.UP})
 
 
 def _panic(name: str, failure_class: FailureClass, said: str, meaning: str) -> TextRule:
@@ -287,10 +287,17 @@ KEXEC_LOAD = re.compile(r"kexec-load: (?P<said>(?:standing aside|load failed|kex
 RESTART = re.compile(r"reboot: (?:Restarting system|machine restart)")
 
 
+#: what a kernel goes on to say once it has panicked (kernel/panic.c, lib/dump_stack.c)
+PANIC_GOES_ON = re.compile(
+    r"CPU: \d+ |Call Trace:|Hardware name: |Kernel Offset: |Rebooting in \d+ seconds|Shutting down cpus"
+    r"|---\[ end Kernel panic|Dumping ftrace"
+)
+
+
 def _kernel_words() -> re.Pattern[str]:
     milestones = [rule.pattern for rule in MILESTONES if rule.kernel]
     trouble = [rule.pattern for rule in (*ENDINGS, *SYMPTOMS) if rule.kernel]
-    patterns = (*milestones, *trouble, LEFT_USERSPACE, RESTART, KEXEC_LOAD)
+    patterns = (*milestones, *trouble, LEFT_USERSPACE, RESTART, KEXEC_LOAD, PANIC_GOES_ON)
     return re.compile("|".join(f"(?:{pattern.pattern})" for pattern in patterns))
 
 

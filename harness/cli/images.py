@@ -6,7 +6,8 @@ import click
 
 from harness import images
 from harness.cli.options import as_json, print_json, say, with_settings
-from harness.config import Settings
+from harness.config import Settings, expand, read_matrix
+from harness.lab import known_names
 from harness.registry import lookup
 
 NAME = "images"
@@ -32,11 +33,14 @@ def images_list(settings: Settings, as_json: bool) -> None:
 
 @images_group.command("build")
 @click.argument("names", nargs=-1)
-@with_settings("mirror", "images_dir", "cache_dir")
+@with_settings("mirror", "select", "matrix", "images_dir", "cache_dir")
 @as_json
 def images_build(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
-    """Build the images NAMES that are not built yet; all of them if none is named."""
+    """Build the images NAMES that are not built yet, or those of a selection; all of them if none is named."""
     recipes = images.recipes(settings.images_dir)
+    if settings.select and not names:
+        cells = expand(read_matrix(settings.matrix), settings, known_names(settings)).cells
+        names = tuple(dict.fromkeys(cell.image for cell in cells))
     chosen = [lookup(recipes, name, "image") for name in names] or list(recipes.values())
     for recipe in chosen:
         image = images.ensure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import click
 import msgspec
 
 from harness import images
+from harness.campaign.ci_matrix import FORMATS, MAX_HOURS, MAX_JOBS, jobs
+from harness.campaign.cost import Estimate, History
+from harness.campaign.session import host_facts
 from harness.cli.options import as_json, print_json, say, with_settings
 from harness.config import Settings, every_cell, expand, read_matrix, selections_with
+from harness.config.cells import cost
 from harness.config.table import DIMENSIONS
 from harness.lab import DirectBoot, known_names, machine_spec
 from harness.model import Accel, Cell, Firmware, Loader
@@ -19,6 +24,9 @@ from harness.registry import lookup
 
 NAME = "matrix"
 
+#: settings that decide what a cell takes
+COSTING = ("methods", "blocks", "cycle_seconds")
+
 
 @click.group()
 def matrix_group() -> None:
@@ -26,23 +34,27 @@ def matrix_group() -> None:
 
 
 @matrix_group.command("list")
-@with_settings(*DIMENSIONS, "select", "matrix", "images_dir")
+@with_settings(*DIMENSIONS, *COSTING, "select", "shard", "matrix", "images_dir", "results")
 @as_json
 def matrix_list(settings: Settings, as_json: bool) -> None:
-    """The cells that `make soak` with the same settings would run, and those it would leave out."""
+    """The cells that `make soak` with the same settings would run, what they take, and those it would leave out."""
     expansion = expand(read_matrix(settings.matrix), settings, known_names(settings))
     for left in expansion.excluded:
         say(f"not run: {left.cell.cell_id}: {left.reason} ({left.place})")
+    history = History.read(settings.results, host_facts())
+    found = [(cell, history.estimate(cell, settings.for_cell(cell))) for cell in expansion.cells]
     if as_json:
-        print_json(cell_object(cell) for cell in expansion.cells)
+        print_json({**cell_object(cell), **cost_object(cell, settings, estimate)} for cell, estimate in found)
         return
-    for cell in expansion.cells:
-        click.echo(cell.cell_id)
+    width = max(len(cell.cell_id) for cell in expansion.cells)
+    for cell, estimate in found:
+        click.echo(f"{cell.cell_id:{width}}  {cost_text(cell, settings, estimate)}")
+    say(total_text([estimate for _, estimate in found], history, expansion.of_all_shards))
 
 
 @matrix_group.command("show")
 @click.argument("cell_id", metavar="CELL")
-@with_settings("accel", "memory", "smp", "matrix", "images_dir")
+@with_settings("accel", "memory", "smp", *COSTING, "select", "matrix", "images_dir", "results")
 @as_json
 def matrix_show(settings: Settings, cell_id: str, as_json: bool) -> None:
     """One cell and QEMU's command line for it. Paths in it are examples: every machine has a folder of its own."""
@@ -51,14 +63,81 @@ def matrix_show(settings: Settings, cell_id: str, as_json: bool) -> None:
     reasons = {left.cell: f"{left.reason} ({left.place})" for left in expansion.excluded}
     cell = lookup({cell.cell_id: cell for cell in (*expansion.cells, *reasons)}, cell_id, "cell")
     details = {**cell_object(cell), "excluded": reasons.get(cell), "selections": selections_with(matrix, cell)}
-    options = build(example_spec(cell, settings))
+    mine = settings.for_cell(cell)
+    own = mine.records_beside(settings)
+    estimate = History.read(settings.results, host_facts()).estimate(cell, mine)
+    options = build(example_spec(cell, mine))
     if as_json:
-        print_json([{**details, "argv": flatten(options)}])
+        print_json(
+            [{**details, "own_settings": own, **cost_object(cell, settings, estimate), "argv": flatten(options)}]
+        )
         return
     for key, value in details.items():
         click.echo(f"{key}: {', '.join(value) if isinstance(value, list) else value or 'no'}")
+    for name, setting in own.items():
+        click.echo(f"{name}: {setting.value} ({setting.origin})")
+    click.echo(f"cost: {cost_text(cell, settings, estimate)}")
     click.echo()
     click.echo(to_text(options), nl=False)
+
+
+@matrix_group.command("ci")
+@click.option("--format", "system", type=click.Choice(sorted(FORMATS)), required=True, help="whose JSON")
+@click.option("--max-jobs", type=click.IntRange(min=1), help="most jobs; unless given, as many as the system allows")
+@with_settings(*DIMENSIONS, *COSTING, "select", "matrix", "images_dir", "results")
+def matrix_ci(settings: Settings, system: str, max_jobs: int | None) -> None:
+    """The cells as jobs of a CI system: one per shard, one line of JSON. docs/ci.md has whole pipelines.
+
+    A job runs `make matrix SHARD=...` with the same settings; cells share jobs where the system's limits demand it.
+    """
+    if max_jobs is not None and max_jobs > MAX_JOBS[system]:
+        raise click.BadParameter(f"{system} allows {MAX_JOBS[system]} at most", param_hint="--max-jobs")
+    expansion = expand(read_matrix(settings.matrix), settings, known_names(settings))
+    history = History.read(settings.results, host_facts())
+    cells = {cell.cell_id: (cell, settings.for_cell(cell)) for cell in expansion.cells}
+    found = jobs(
+        {cell_id: cost(mine) for cell_id, (_, mine) in cells.items()},
+        {cell_id: history.estimate(cell, mine).seconds for cell_id, (cell, mine) in cells.items()},
+        max_jobs or MAX_JOBS[system],
+    )
+    print_json([FORMATS[system](found)])
+    say(f"{len(cells)} cells in {len(found)} jobs; the longest takes {max(job.hours for job in found):.2g} h here")
+    for job in found:
+        if job.hours > MAX_HOURS.get(system, job.hours):
+            say(f"shard {job.shard} takes {job.hours:.2g} h, {system}'s own runners stop after {MAX_HOURS[system]:g} h")
+
+
+def cost_object(cell: Cell, settings: Settings, estimate: Estimate) -> dict[str, Any]:
+    """An estimate as JSON has it."""
+    return {
+        "blocks": settings.for_cell(cell).blocks,
+        "estimated_hours": round(estimate.hours, 4),
+        "cycle_seconds": estimate.cycle_seconds,
+        "seconds_from": estimate.seconds_from,
+    }
+
+
+def cost_text(cell: Cell, settings: Settings, estimate: Estimate) -> str:
+    """An estimate for people: what it is, and what it comes from."""
+    blocks = settings.for_cell(cell).blocks
+    arms = ", ".join(
+        f"{method} {seconds:.0f} s ({estimate.seconds_from[method]})"
+        for method, seconds in estimate.cycle_seconds.items()
+    )
+    return f"{blocks} block{'' if blocks == 1 else 's'}, {estimate.hours:.2f} h: {arms}"
+
+
+def total_text(estimates: Sequence[Estimate], history: History, of_all_shards: int) -> str:
+    """What all of them take, and how much that is worth."""
+    cells = f"{len(estimates)} cell{'' if len(estimates) == 1 else 's'}"
+    if of_all_shards > len(estimates):
+        cells += f" of {of_all_shards}"
+    total = sum(estimate.hours for estimate in estimates)
+    runs = f"{history.runs} run{'' if history.runs == 1 else 's'}"
+    known = (
+        f"times from {runs} on this host" if history.runs else "times are the default CYCLE_SECONDS, no run is known"
+    )
+    return f"{cells}, {total:.2f} h one after the other, without building images; {known}"
 
 
 def cell_object(cell: Cell) -> dict[str, Any]:

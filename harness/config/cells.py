@@ -7,8 +7,10 @@ from itertools import product
 
 from msgspec import Struct
 
-from harness.config.matrix import Matrix, Row
+from harness.config.matrix import Matrix
+from harness.config.rows import fits
 from harness.config.settings import Settings
+from harness.config.shards import assign
 from harness.config.table import DIMENSIONS
 from harness.errors import ConfigError
 from harness.model import Cell, Firmware, Loader
@@ -26,6 +28,7 @@ class Known(Struct, frozen=True, kw_only=True):
     image: tuple[str, ...]
     device: tuple[str, ...]
     methods: tuple[str, ...]
+    faults: tuple[str, ...] = ()
     firmware: tuple[str, ...] = tuple(Firmware)
     loader: tuple[str, ...] = tuple(Loader)
     kernel: tuple[str, ...] = ("default",)
@@ -44,14 +47,16 @@ class Expansion(Struct, frozen=True):
 
     cells: tuple[Cell, ...]
     excluded: tuple[Excluded, ...] = ()
+    #: how many cells all shards have together
+    of_all_shards: int = 0
 
 
 def expand(matrix: Matrix, settings: Settings, known: Known) -> Expansion:
     """The cells that `settings` ask for.
 
-    They are those of the selections named, or of `default`. A dimension that was named (`DEVICE=nvme,ahci`) takes
-    the place of the selection's. Raises ConfigError, with its place, for a name that does not exist, in the settings
-    or anywhere in the matrix, and if no cell is left.
+    They are those of the selections named, or of `default`; of a shard, its part of them. A dimension that was named
+    (`DEVICE=nvme,ahci`) takes the place of the selection's. Raises ConfigError, with its place, for a name that does
+    not exist, in the settings or anywhere in the matrix, and if no cell is left.
     """
     check_names(matrix, settings, known)
     given = {name: getattr(settings, name) for name in DIMENSIONS if getattr(settings, name)}
@@ -64,7 +69,24 @@ def expand(matrix: Matrix, settings: Settings, known: Known) -> Expansion:
     if not expansion.cells:
         reasons = "\n  ".join(f"{left.cell.cell_id}: {left.reason} ({left.place})" for left in expansion.excluded)
         raise ConfigError(f"no cell is left to run\n  {reasons}")
-    return expansion
+    return _shard(expansion, settings)
+
+
+def cost(settings: Settings) -> float:
+    """Seconds that a cell with these settings takes, by its settings alone: one boot, and every cycle."""
+    return settings.cycle_seconds * (1 + settings.blocks * len(settings.methods))
+
+
+def _shard(expansion: Expansion, settings: Settings) -> Expansion:
+    shard, number = settings.shard, len(expansion.cells)
+    if shard is None:
+        return Expansion(expansion.cells, expansion.excluded, number)
+    if shard.of > number:
+        cells = f"{number} cell{'s' if number > 1 else ''}"
+        raise settings.error("shard", f"{shard}: there are only {cells}", mend=f"have {number} shards at most")
+    found = assign({cell.cell_id: cost(settings.for_cell(cell)) for cell in expansion.cells}, shard.of)
+    mine = tuple(cell for cell in expansion.cells if found[cell.cell_id] == shard.number)
+    return Expansion(mine, expansion.excluded, number)
 
 
 def every_cell(matrix: Matrix, known: Known) -> Expansion:
@@ -87,6 +109,8 @@ def check_names(matrix: Matrix, settings: Settings, known: Known) -> None:
     for name in settings.methods:
         if name not in known.methods:
             raise settings.error("methods", unknown(name, "method", known.methods))
+    if settings.fault is not None and settings.fault not in known.faults:
+        raise settings.error("fault", unknown(settings.fault, "fault", known.faults))
     for dimension in DIMENSIONS:
         kind, names = KINDS.get(dimension, dimension), getattr(known, dimension)
         for name in getattr(settings, dimension):
@@ -108,7 +132,7 @@ def _cells(matrix: Matrix, narrowed: Choice) -> Iterator[Cell]:
     first = {dimension: names[:1] for dimension, names in axes.items()}
     for row in matrix.include:
         for cell in _product({**first, **row.named()}):
-            if _fits(cell, narrowed):
+            if fits(cell, narrowed):
                 yield cell
 
 
@@ -126,28 +150,13 @@ def _product(choice: Choice) -> Iterator[Cell]:
         )
 
 
-def _fits(cell: Cell, choice: Choice) -> bool:
-    values = {
-        "image": cell.image,
-        "device": cell.device_set,
-        "firmware": cell.firmware,
-        "loader": cell.loader,
-        "kernel": cell.kernel,
-    }
-    return all(values[dimension] in names for dimension, names in choice.items())
-
-
 def _without_excluded(matrix: Matrix, cells: Sequence[Cell]) -> Expansion:
     kept, excluded = [], []
     for cell in cells:
-        number = next((n for n, row in enumerate(matrix.exclude) if _excludes(row, cell)), None)
+        number = next((n for n, row in enumerate(matrix.exclude) if row.fits(cell)), None)
         if number is None:
             kept.append(cell)
         else:
             place = f"{matrix.file}:{matrix.line('exclude', number)}"
             excluded.append(Excluded(cell, matrix.exclude[number].reason, place))
     return Expansion(tuple(kept), tuple(excluded))
-
-
-def _excludes(row: Row, cell: Cell) -> bool:
-    return _fits(cell, row.named())

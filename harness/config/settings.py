@@ -10,15 +10,18 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from harness.config.table import MAX_SEED, PROJECT, SETTINGS, Definition
+from harness.config.overrides import Override, read_overrides, selection_settings
+from harness.config.rows import TableReader
+from harness.config.shards import Shard
+from harness.config.stop import MOST_BLOCKS, time_limit
+from harness.config.table import BY_NAME, MAX_BLOCKS, MAX_SEED, PROJECT, SETTINGS
 from harness.config.toml_place import line_of, read_toml
 from harness.config.values import Given, parse
 from harness.errors import ConfigError
-from harness.model import Setting
+from harness.model import Cell, Setting
 from harness.registry import unknown
 
 PREFIX = "KEXEC_"
-BY_NAME: dict[str, Definition] = {definition.name: definition for definition in SETTINGS}
 
 
 class Sources(Struct, frozen=True, kw_only=True):
@@ -48,7 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     blocks: int
     jobs: int
     seed: int
-    stop: Literal["fixed", "auto"]
+    #: fixed, auto, or time:DURATION
+    stop: str
     results: Path
     accel: Literal["auto", "kvm", "tcg"]
     #: None: the one on the PATH
@@ -64,6 +68,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     margin: float
     #: failed cycles allowed per arm
     failure_budget: int
+    #: seconds, where no run has shown better
+    cycle_seconds: float
+    #: None: all cells
+    shard: Shard | None
+    #: name of the fault that reboots are spoilt with; None: none
+    fault: str | None
+    #: share of the reboots that it is injected into
+    fault_rate: float
     #: 1: machines have a display
     screen: int
     #: 1: keep them of every failed cycle
@@ -71,15 +83,38 @@ class Settings(Struct, frozen=True, kw_only=True):
     keep_memory: int
     #: MiB, of all failures of a run together
     artefacts_mib: int
+    #: failure rate that every arm must stay below, a share; None: the budget counts
+    max_failure_rate: float | None
+    #: slow-down that `compare` lets pass, a share
+    max_slowdown: float
+    #: seconds of a real machine's firmware
+    firmware_seconds: float | None
     matrix: Path
     images_dir: Path
     cache_dir: Path
     #: name -> where the value came from, for people
     origins: dict[str, str]
+    #: cells with settings of their own; what a stronger source than the matrix names is not in it
+    overrides: tuple[Override, ...] = ()
+
+    def for_cell(self, cell: Cell) -> Settings:
+        """The settings of one cell: the run's, but for what the matrix sets for this cell."""
+        values: dict[str, Any] = {}
+        origins = dict(self.origins)
+        for override in self.overrides:
+            if override.row.fits(cell):
+                values |= override.values
+                origins |= override.origins
+        return msgspec.structs.replace(self, **values, origins=origins) if values else self
 
     def records(self) -> dict[str, Setting]:
         """Name -> value and origin, as run.json keeps them: every value can be written as JSON."""
         return {name: Setting(_plain(getattr(self, name)), self.origins[name]) for name in BY_NAME}
+
+    def records_beside(self, run: Settings) -> dict[str, Setting]:
+        """As `records`, but only those that are not the same as the run's."""
+        mine, others = self.records(), run.records()
+        return {name: setting for name, setting in mine.items() if setting != others[name]}
 
     def error(self, name: str, problem: str, *, mend: str | None = None) -> ConfigError:
         """An error about the value of setting `name`, which names the place it came from."""
@@ -87,22 +122,24 @@ class Settings(Struct, frozen=True, kw_only=True):
         return ConfigError(problem, key=name if origin == DEFAULT else origin, mend=mend)
 
 
-DEFAULT = "default"
+#: origins that are no place
+DEFAULT, DRAWN = "default", "drawn at random"
 
 
 def resolve(sources: Sources, *, draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED + 1)) -> Settings:
     """The value of every setting, from the strongest source that names it.
 
-    Command line, then environment, then pytest's configuration, then the matrix's `[defaults]`, then the table's
-    default. `draw_seed` gives a seed if nobody did; processes that share a campaign must be given one.
-    Raises ConfigError, which names the place and the mend. Whether devices, images and methods exist is checked by
-    `harness.config.cells.expand`, which knows them.
+    Command line, then environment, then pytest's configuration, then the matrix's selections that are run, then its
+    `[defaults]`, then the table's default. `draw_seed` gives a seed if nobody did; processes that share a campaign
+    must be given one. Raises ConfigError, which names the place and the mend. Whether devices, images and methods
+    exist is checked by `harness.config.cells.expand`, which knows them.
     """
     layers = [_command_line(sources), _environment(sources), _ini(sources)]
     matrix = _first(layers, "matrix")
     path = parse(BY_NAME["matrix"], matrix) if matrix else BY_NAME["matrix"].default
+    overrides: tuple[Override, ...] = ()
     if matrix or Path(str(path)).is_file():
-        layers.append(read_defaults(Path(str(path)), shown=shorten(Path(str(path)), sources.folder)))
+        overrides = _matrix_layers(Path(str(path)), layers, sources.folder)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for definition in SETTINGS:
@@ -110,11 +147,26 @@ def resolve(sources: Sources, *, draw_seed: Callable[[], int] = lambda: secrets.
         value = parse(definition, given) if given else definition.default
         origins[definition.name] = given.origin if given else DEFAULT
         if definition.name == "seed" and value is None:
-            value, origins["seed"] = draw_seed(), "drawn at random"
+            value, origins["seed"] = draw_seed(), DRAWN
         if isinstance(value, Path) and not value.is_absolute():
             value = sources.folder / value
         values[definition.name] = value
-    return msgspec.convert({**values, "origins": origins}, Settings)
+    if values["stop"] != "fixed" and origins["blocks"] == DEFAULT:
+        limited = time_limit(values["stop"]) is not None
+        values["blocks"], origins["blocks"] = MAX_BLOCKS if limited else MOST_BLOCKS, f"most for STOP={values['stop']}"
+    return Settings(**values, origins=origins, overrides=overrides)
+
+
+def _matrix_layers(path: Path, layers: list[dict[str, Given]], folder: Path) -> tuple[Override, ...]:
+    """Add the matrix's settings to the layers, the weakest; and what it sets for single cells."""
+    stronger = frozenset(name for layer in layers for name in layer)
+    shown = shorten(path, folder)
+    defaults = read_defaults(path, shown=shown)
+    reader = TableReader(shown, *read_toml(path, shown=shown))
+    select = _first(layers, "select")
+    names = parse(BY_NAME["select"], select) if select else ("default",)
+    layers += [selection_settings(reader, names, folder=path.parent, decided=stronger), defaults]  # type: ignore[arg-type]
+    return tuple(override.without(stronger) for override in read_overrides(reader, folder=path.parent))
 
 
 def read_defaults(path: Path, *, shown: Path) -> dict[str, Given]:
@@ -207,4 +259,4 @@ def _first(layers: list[dict[str, Given]], name: str) -> Given | None:
 
 
 def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Path) else value
+    return str(value) if isinstance(value, Path | Shard) else value

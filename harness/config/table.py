@@ -27,6 +27,8 @@ class Kind(StrEnum):
     CHOICE = "one word"
     LIST = "a list of names"
     PATH = "a path"
+    SHARD = "a shard"
+    STOP = "a stop rule"
 
 
 class Definition(Struct, frozen=True, kw_only=True):
@@ -47,6 +49,8 @@ class Definition(Struct, frozen=True, kw_only=True):
     may_be_empty: bool = False
     #: a dimension of cells: what the matrix varies
     dimension: bool = False
+    #: whether the matrix may set it for single cells and for a selection
+    per_cell: bool = False
 
     @property
     def option(self) -> str:
@@ -95,6 +99,7 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="blocks",
+        per_cell=True,
         kind=Kind.WHOLE,
         help="blocks per cell; each is one cycle of every method",
         default=10,
@@ -122,10 +127,11 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="stop",
-        kind=Kind.CHOICE,
-        help="fixed: run all blocks; auto: as soon as the question is settled (in this version: run all blocks)",
+        per_cell=True,
+        kind=Kind.STOP,
+        help="fixed: run all blocks; auto: until every question is settled, BLOCKS at most; time:2h: for that long",
         default="fixed",
-        choices=("fixed", "auto"),
+        example="auto",
     ),
     Definition(
         name="results",
@@ -163,6 +169,7 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="memory",
+        per_cell=True,
         kind=Kind.WHOLE,
         help="memory of a machine in MiB",
         default=1024,
@@ -172,6 +179,7 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="smp",
+        per_cell=True,
         kind=Kind.WHOLE,
         help="CPUs of a machine",
         default=2,
@@ -181,8 +189,9 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="margin",
+        per_cell=True,
         kind=Kind.NUMBER,
-        help="difference of failure rates that still counts as no worse, 0.01 for one in a hundred",
+        help="difference of failure rates that still counts as no worse, 0.01 or 1% for one in a hundred",
         default=0.01,
         low=1e-6,
         high=0.5,
@@ -190,12 +199,46 @@ SETTINGS: tuple[Definition, ...] = (
     ),
     Definition(
         name="failure_budget",
+        per_cell=True,
         kind=Kind.WHOLE,
         help="failed cycles allowed per arm",
         default=0,
         low=0,
         high=MAX_BLOCKS,
         example="0",
+    ),
+    Definition(
+        name="cycle_seconds",
+        per_cell=True,
+        kind=Kind.NUMBER,
+        help="seconds that a reboot takes, for estimates where no run on this host has shown it, and for shards",
+        default=45.0,
+        low=0.1,
+        high=7200,
+        example="45",
+    ),
+    Definition(
+        name="shard",
+        kind=Kind.SHARD,
+        help="run one of several parts of the cells, e.g. 2/5; every cell is in one of them; empty: all cells",
+        example="2/5",
+        may_be_empty=True,
+    ),
+    Definition(
+        name="fault",
+        kind=Kind.TEXT,
+        help="fault to inject into reboots on purpose, one of docs/faults.md; empty: none",
+        example="panic-at-shutdown",
+        may_be_empty=True,
+    ),
+    Definition(
+        name="fault_rate",
+        kind=Kind.NUMBER,
+        help="share of the reboots of the fault's own method that it is injected into, e.g. 5%",
+        default=1.0,
+        low=1e-6,
+        high=1,
+        example="5%",
     ),
     Definition(
         name="screen",
@@ -234,6 +277,33 @@ SETTINGS: tuple[Definition, ...] = (
         example="2048",
     ),
     Definition(
+        name="max_failure_rate",
+        kind=Kind.NUMBER,
+        help="failure rate that every arm must stay below, e.g. 1/500; replaces the budget; empty: none",
+        low=1e-6,
+        high=0.5,
+        example="1/500",
+        may_be_empty=True,
+    ),
+    Definition(
+        name="max_slowdown",
+        kind=Kind.NUMBER,
+        help="slow-down from one run to another that compare lets pass, e.g. 5%",
+        default=0.05,
+        low=0,
+        high=10,
+        example="5%",
+    ),
+    Definition(
+        name="firmware_seconds",
+        kind=Kind.NUMBER,
+        help="seconds that a real machine's firmware takes, to say what kexec saves there; empty: none",
+        low=0.1,
+        high=7200,
+        example="180",
+        may_be_empty=True,
+    ),
+    Definition(
         name="matrix",
         kind=Kind.PATH,
         help="file that says which cells exist",
@@ -258,3 +328,9 @@ SETTINGS: tuple[Definition, ...] = (
 
 #: names of the settings that are dimensions of cells, in the order in which cells vary: the last one fastest
 DIMENSIONS: tuple[str, ...] = tuple(definition.name for definition in SETTINGS if definition.dimension)
+
+#: name -> definition
+BY_NAME: dict[str, Definition] = {definition.name: definition for definition in SETTINGS}
+
+#: names of the settings that a single cell may have of its own
+PER_CELL: tuple[str, ...] = tuple(definition.name for definition in SETTINGS if definition.per_cell)

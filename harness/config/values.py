@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from harness.config.shards import Shard
+from harness.config.stop import FORMS, is_stop
 from harness.config.table import Definition, Kind
 from harness.errors import ConfigError
 from harness.registry import unknown
@@ -41,7 +43,7 @@ class Given(Struct, frozen=True, kw_only=True):
 
 
 def parse(definition: Definition, given: Given) -> object:
-    """The value: str, int, float, Path, a tuple of str, or None for an empty one that may be. Raises ConfigError."""
+    """The value: str, int, float, Path, a tuple of str, a Shard, or None for an empty one. Raises ConfigError."""
     raw = given.raw.strip() if isinstance(given.raw, str) else given.raw
     if raw in ("", [], ()):
         if definition.may_be_empty:
@@ -85,11 +87,28 @@ def _whole(definition: Definition, given: Given, raw: object) -> int:
 
 def _number(definition: Definition, given: Given, raw: object) -> float:
     if isinstance(raw, str) and not given.typed:
-        with suppress(ValueError):
-            raw = float(raw)
+        raw = number_of(raw)
     if not isinstance(raw, int | float) or isinstance(raw, bool):
         raise _wrong_kind(definition, given)
     return _in_limits(definition, given, float(raw))
+
+
+def number_of(text: str) -> object:
+    """`0.01`, `1%` and `1/100` are the same number; other text is none."""
+    with suppress(ValueError, ZeroDivisionError):
+        if text.endswith("%"):
+            return float(text[:-1]) / 100
+        if "/" in text:
+            above, below = text.split("/")
+            return float(above) / float(below)
+        return float(text)
+    return text
+
+
+def _stop(definition: Definition, given: Given, raw: object) -> str:
+    if not isinstance(raw, str) or not is_stop(raw):
+        raise given.error(f"{raw!r} is not {definition.kind.value}", mend=f"give {FORMS}")
+    return raw
 
 
 def _in_limits(definition: Definition, given: Given, value: NumberT) -> NumberT:
@@ -129,6 +148,16 @@ def _path(definition: Definition, given: Given, raw: object) -> Path:
         raise given.error(f"{text!r}: {error}", mend=_example(definition)) from error
 
 
+def _shard(definition: Definition, given: Given, raw: object) -> Shard:
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", raw) if isinstance(raw, str) else None
+    if not found:
+        raise _wrong_kind(definition, given)
+    shard = Shard(int(found[1]), int(found[2]))
+    if not 1 <= shard.number <= shard.of:
+        raise given.error(f"{raw!r} does not exist: shards of {shard.of} are 1/{shard.of} to {shard.of}/{shard.of}")
+    return shard
+
+
 #: one for each kind
 PARSERS: dict[Kind, Callable[[Definition, Given, object], object]] = {
     Kind.TEXT: _text,
@@ -137,4 +166,6 @@ PARSERS: dict[Kind, Callable[[Definition, Given, object], object]] = {
     Kind.CHOICE: _choice,
     Kind.LIST: _names,
     Kind.PATH: _path,
+    Kind.SHARD: _shard,
+    Kind.STOP: _stop,
 }

@@ -22,7 +22,17 @@ from harness.model.events import (
     Vcpu,
 )
 from harness.model.evidence import Evidence, Expectation
-from harness.model.records import SETUP, CycleEnd, CycleRecord, CycleStart, RunInfo, Setting
+from harness.model.records import (
+    SETUP,
+    CellRows,
+    CycleEnd,
+    CycleRecord,
+    CycleRow,
+    CycleStart,
+    RunInfo,
+    RunPart,
+    Setting,
+)
 from harness.model.verdicts import (
     Blame,
     BootPath,
@@ -46,12 +56,14 @@ __all__ = [
     "Blame",
     "BootPath",
     "Cell",
+    "CellRows",
     "CommandReply",
     "CommandSent",
     "Confidence",
     "ConsoleData",
     "CycleEnd",
     "CycleRecord",
+    "CycleRow",
     "CycleStart",
     "DeviceFinding",
     "EndReason",
@@ -72,6 +84,7 @@ __all__ = [
     "Proof",
     "QmpEvent",
     "RunInfo",
+    "RunPart",
     "Setting",
     "Span",
     "Stage",

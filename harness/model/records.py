@@ -33,6 +33,8 @@ class CycleStart(Struct, frozen=True, kw_only=True, tag="start", tag_field="reco
     nonce: str
     #: ISO 8601 with time zone
     started_at: str
+    #: what was injected into this reboot on purpose
+    fault: str | None = None
 
 
 #: method of a record that stands for the set-up boot of a machine that did not come up
@@ -76,6 +78,8 @@ class CycleEnd(Struct, frozen=True, kw_only=True, tag="end", tag_field="record")
     vcpu_s: float | None = None
     vcpu_wait_s: float | None = None
     downtime_s: float | None = None
+    #: memory that the new system had available when it was ready
+    mem_available_kib: int | None = None
     #: console log, relative to the run's folder
     console: str | None = None
     evidence: str = ""
@@ -93,11 +97,56 @@ class CycleEnd(Struct, frozen=True, kw_only=True, tag="end", tag_field="record")
 CycleRecord = CycleStart | CycleEnd
 
 
+class CycleRow(Struct, frozen=True, kw_only=True, tag="end", tag_field="record", gc=False):
+    """What numbers are worked out from: a part of `CycleEnd`, read from the same line in a third of the time."""
+
+    cell_id: str
+    image: str
+    device_set: str
+    firmware: str
+    loader: str
+    method: str
+    block: int
+    cycle: int
+    outcome: Outcome
+    failure_class: FailureClass | None
+    started_at: str
+    kernel_before: str | None = None
+    chain_depth: int | None = None
+    phases: Phases = Phases()
+    vcpu_s: float | None = None
+    vcpu_wait_s: float | None = None
+    downtime_s: float | None = None
+    mem_available_kib: int | None = None
+
+
+class CellRows(Struct, frozen=True):
+    """One cell's records for numbers, in order of writing, and the first of its cycles that did not pass, whole."""
+
+    cell_id: str
+    records: list[CycleStart | CycleRow]
+    troubles: list[CycleEnd]
+
+
 class Setting(Struct, frozen=True):
     """A resolved setting and where its value came from (`command line`, `environment`, a file, `default`)."""
 
     value: Any
     origin: str
+
+
+class RunPart(Struct, frozen=True, kw_only=True):
+    """A run that was merged into another one."""
+
+    run_id: str
+    started_at: str
+    ended_at: str | None = None
+    exit_status: int | None = None
+    #: which part of the cells it ran, such as 2/5; None for a run of its own
+    shard: str | None = None
+    host: dict[str, Any] = {}
+    #: ids of its cells
+    cells: tuple[str, ...] = ()
 
 
 class RunInfo(Struct, frozen=True, kw_only=True):
@@ -116,8 +165,14 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     qemu_version: str
     host: dict[str, Any] = {}
     settings: dict[str, Setting] = {}
+    #: cell id -> the settings that the matrix gives this cell in place of the run's
+    cell_settings: dict[str, dict[str, Setting]] = {}
+    #: comparisons that were planned, and share one error of calling an arm worse for nothing
+    gates: int = 1
     cells: tuple[Cell, ...] = ()
     #: image name -> sha256 of its disk
     images: dict[str, str] = {}
     #: cell id -> QEMU command line of its first machine
     argv: dict[str, tuple[str, ...]] = {}
+    #: the runs that this one was merged from, if it was
+    parts: tuple[RunPart, ...] = ()

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Iterator
 
 from harness.report.model import CellReport, Report
 from harness.report.text import (
-    UNKNOWN,
     cell_notes,
+    factor_lines,
     not_covered,
     quantile_text,
     rate_text,
-    ratio_text,
     run_notes,
-    seconds_text,
+    time_notes,
+    triage_lines,
     visible,
 )
+from harness.stats.sentences import UNKNOWN, factor, seconds_text
 
 NAME = "markdown"
 FILE_NAME = "report.md"
@@ -79,8 +80,25 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _row(*["---"] * 2, *["---:"] * 6, "---")
     for cell in report.cells:
         yield from _overview(cell)
+    if len(report.cells) > 1 and report.factors:
+        yield from _triage(report)
     for cell in report.cells:
         yield from _details(cell)
+
+
+def _triage(report: Report) -> Iterator[str]:
+    """Where to look first: nothing here decides anything."""
+    for title, heads, rows in (
+        ("Device sets, most failures first", ("device set", "failed", "rate [95 %]", "q"), triage_lines(report)),
+        ("What failures go with", ("factor", "explains", "p", "failed by level"), factor_lines(report)),
+    ):
+        yield ""
+        yield f"### {title}"
+        yield ""
+        yield from _row(*heads)
+        yield from _row(*["---"] * len(heads))
+        for row in rows:
+            yield from _row(*(plain(value) for value in row))
 
 
 def _overview(cell: CellReport) -> Iterator[str]:
@@ -109,7 +127,8 @@ def _details(cell: CellReport) -> Iterator[str]:
     yield ""
     for contrast in cell.contrasts:
         yield f"* {plain(contrast.comparison.sentence)}"
-        yield f"* {plain(ratio_text(contrast))}"
+        for note in time_notes(contrast):
+            yield f"* {plain(note)}"
     for note in cell_notes(cell):
         yield f"* {plain(note)}"
     if cell.arms:
@@ -119,6 +138,10 @@ def _details(cell: CellReport) -> Iterator[str]:
     for arm in cell.arms:
         medians = [seconds_text(arm.timings[measure].median.value) for measure in PHASE_TITLES]
         yield from _row(plain(arm.method), *medians)
+    for contrast in cell.contrasts:
+        ratios = [contrast.ratios[measure].ratio for measure in PHASE_TITLES]
+        shown = [UNKNOWN if ratio is None else factor(ratio) for ratio in ratios]
+        yield from _row(plain(f"{contrast.method}/{contrast.baseline}"), *shown)
     if cell.troubles:
         yield from _troubles(cell)
 
@@ -131,9 +154,9 @@ def _troubles(cell: CellReport) -> Iterator[str]:
         failure = end.failure_class.value if end.failure_class else UNKNOWN
         console = plain(end.console) if end.console is not None else UNKNOWN
         yield from _row(str(end.cycle), plain(end.method), end.outcome.value, failure, plain(end.reason), console)
-    if len(cell.troubles) > MAX_TROUBLES:
+    if (more := len(cell.troubles) + cell.unlisted - MAX_TROUBLES) > 0:
         yield ""
-        yield f"And {len(cell.troubles) - MAX_TROUBLES} more; cycles.csv has all of them."
+        yield f"And {more} more; cycles.csv has all of them."
 
 
 def _row(*cells: str) -> Iterator[str]:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from harness.model import Cell, CycleEnd, CycleStart, Phases, RunInfo
+from harness.model import Cell, CycleEnd, CycleStart, RunInfo
+from harness.stats.build_up import BuildUp
 from harness.stats.compare import Comparison
-from harness.stats.duration import Quantile, Ratio
+from harness.stats.duration import Quantile, Ratio, Saving
+from harness.stats.firmware import BreakEven
+from harness.stats.judge import Specified
 from harness.stats.proportion import Rate
+from harness.stats.ranking import Factor, Ranked
+from harness.stats.shape import Shape
+from harness.stats.times import MEASURES, PHASES
+from harness.stats.trend import FirstFailure
 
-#: the fields of `Phases` in their order, `total_s` first
-PHASES: tuple[str, ...] = Phases.__struct_fields__
-#: everything that is measured in seconds per cycle
-MEASURES: tuple[str, ...] = (*PHASES, "downtime_s", "vcpu_s")
+__all__ = [
+    "MEASURES",
+    "PHASES",
+    "ArmSummary",
+    "CellReport",
+    "Contrast",
+    "Report",
+    "Timing",
+    "seconds",
+]
 
 
 class Timing(Struct, frozen=True, kw_only=True):
@@ -38,6 +51,16 @@ class ArmSummary(Struct, frozen=True, kw_only=True):
     classes: dict[str, int]
     #: measure -> its times; one entry for each of `MEASURES`
     timings: dict[str, Timing]
+    #: failure class -> its rate
+    class_rates: dict[str, Rate]
+    #: how the total times are spread
+    shape: Shape
+    #: the part of the time in which vCPUs wanted to run that they waited for a CPU of the host; None if unknown
+    waiting_share: float | None
+    #: None for the baseline, which has no chains
+    build_up: BuildUp | None
+    #: the arm held against the failure rate that it must stay below, if one was given
+    specified: Specified | None = None
 
 
 class Contrast(Struct, frozen=True, kw_only=True):
@@ -46,8 +69,15 @@ class Contrast(Struct, frozen=True, kw_only=True):
     method: str
     baseline: str
     comparison: Comparison
+    #: Benjamini-Hochberg over all contrasts of the run, of "it does not fail more often"; for triage
+    q_value: float
     #: measure -> method's time as a multiple of the baseline's; one entry for each of `MEASURES`
     ratios: dict[str, Ratio]
+    #: seconds of the total that a reboot by this method saves
+    saved: Saving
+    #: None if the baseline's firmware was not measured
+    break_even: BreakEven | None
+    first_failures: FirstFailure
 
 
 class CellReport(Struct, frozen=True, kw_only=True):
@@ -62,6 +92,8 @@ class CellReport(Struct, frozen=True, kw_only=True):
     setup_failed: int
     #: cycles that did not pass, failed before invalid, each in order
     troubles: tuple[CycleEnd, ...]
+    #: cycles that did not pass and are not in `troubles`, for want of memory
+    unlisted: int = 0
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -73,6 +105,10 @@ class Report(Struct, frozen=True, kw_only=True):
     cycles: tuple[CycleEnd, ...]
     #: starts without an end
     interrupted: tuple[CycleStart, ...]
+    #: device sets by failure rate of all arms but the baseline; for triage, empty for a single one
+    ranking: tuple[Ranked, ...] = ()
+    #: dimensions of the cells, and what of those failures goes with each; empty without failures
+    factors: tuple[Factor, ...] = ()
 
 
 def seconds(end: CycleEnd, measure: str) -> float | None:

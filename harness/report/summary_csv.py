@@ -19,6 +19,9 @@ COLUMNS = (
     *("baseline", "ratio", "ratio_low", "ratio_high", "ratio_level", "ratio_pairs"),
     *("decision", "p_value", "risk_difference", "difference_low", "difference_high", "margin", "more_blocks"),
     *("top_failure_class", "interrupted", "setup_failed"),
+    *("anytime", "difference_at_most", "p_beyond_margin", "e_worse", "e_no_worse", "gates"),
+    *("saved_s", "saved_low_s", "saved_high_s", "break_even_firmware_s", "waiting_share", "q_value"),
+    *(f"ratio_{measure}{end}" for measure in MEASURES if measure != "total_s" for end in ("", "_low", "_high")),
 )
 
 
@@ -51,6 +54,7 @@ def _of_arm(arm: ArmSummary) -> dict[str, Value]:
         **{f"median_{measure}": timing.median.value for measure, timing in arm.timings.items()},
         "top_failure_class": next(iter(arm.classes), None),
         "interrupted": arm.interrupted,
+        "waiting_share": arm.waiting_share,
     }
 
 
@@ -70,4 +74,18 @@ def _of_contrast(contrast: Contrast) -> dict[str, Value]:
         "difference_high": comparison.high,
         "margin": comparison.margin,
         "more_blocks": comparison.more_blocks,
+        "anytime": int(comparison.anytime),
+        "difference_at_most": comparison.at_most,
+        "p_beyond_margin": comparison.p_beyond_margin,
+        "e_worse": comparison.e_worse,
+        "e_no_worse": comparison.e_no_worse,
+        "gates": comparison.gates,
+        "q_value": contrast.q_value,
+        "saved_s": contrast.saved.seconds,
+        "saved_low_s": contrast.saved.low,
+        "saved_high_s": contrast.saved.high,
+        "break_even_firmware_s": contrast.break_even.firmware.seconds if contrast.break_even else None,
+        **{f"ratio_{measure}": found.ratio for measure, found in contrast.ratios.items()},
+        **{f"ratio_{measure}_low": found.low for measure, found in contrast.ratios.items()},
+        **{f"ratio_{measure}_high": found.high for measure, found in contrast.ratios.items()},
     }

@@ -12,18 +12,19 @@ from rich.text import Text
 from harness.model import CycleEnd
 from harness.report.model import CellReport, Contrast, Report
 from harness.report.text import (
-    UNKNOWN,
     cell_notes,
     cycle_title,
+    factor_lines,
     not_covered,
     quantile_text,
     rate_text,
-    ratio_text,
     run_notes,
-    seconds_text,
+    time_notes,
+    triage_lines,
     visible,
 )
 from harness.stats.compare import Decision
+from harness.stats.sentences import UNKNOWN, factor, seconds_text
 
 NAME = "terminal"
 #: not kept as a file
@@ -44,6 +45,8 @@ PHASE_TITLES = {
     "userspace_s": "userspace",
     "vcpu_s": "vCPU",
 }
+RANKING_HEADS = ("device set", "failed", "rate [95 %]", "q")
+FACTOR_HEADS = ("factor", "explains", "p", "failed by level")
 DECISION_STYLE = {Decision.WORSE: "bold red", Decision.NO_WORSE: "bold green", Decision.UNDECIDED: "bold yellow"}
 
 
@@ -86,13 +89,14 @@ def _cell(console: Console, cell: CellReport) -> None:
         _contrast(console, contrast)
     for note in cell_notes(cell):
         _sentence(console, note)
-    _troubles(console, cell.troubles)
+    _troubles(console, cell.troubles, cell.unlisted)
 
 
 def _contrast(console: Console, contrast: Contrast) -> None:
     comparison = contrast.comparison
     _sentence(console, visible(comparison.sentence), DECISION_STYLE[comparison.decision])
-    _sentence(console, visible(ratio_text(contrast)))
+    for note in time_notes(contrast):
+        _sentence(console, visible(note))
 
 
 def _shown(decision: Decision) -> str:
@@ -128,10 +132,14 @@ def _phases(cell: CellReport) -> Table:
     for arm in cell.arms:
         medians = [seconds_text(arm.timings[measure].median.value) for measure in PHASE_TITLES]
         table.add_row(Text(visible(arm.method)), *medians)
+    for contrast in cell.contrasts:
+        ratios = [contrast.ratios[measure].ratio for measure in PHASE_TITLES]
+        shown = [UNKNOWN if ratio is None else factor(ratio) for ratio in ratios]
+        table.add_row(Text(visible(f"{contrast.method}/{contrast.baseline}"), "dim"), *shown)
     return table
 
 
-def _troubles(console: Console, troubles: tuple[CycleEnd, ...]) -> None:
+def _troubles(console: Console, troubles: tuple[CycleEnd, ...], unlisted: int) -> None:
     if not troubles:
         return
     console.print()
@@ -142,21 +150,41 @@ def _troubles(console: Console, troubles: tuple[CycleEnd, ...]) -> None:
         if end.console is not None:
             # On one line whatever the width, so that it can be copied.
             console.print(Text(f"    {visible(end.console)}"), soft_wrap=True)
-    if len(troubles) > MAX_TROUBLES:
-        _sentence(console, f"and {len(troubles) - MAX_TROUBLES} more; cycles.csv has all of them")
+    if (more := len(troubles) + unlisted - MAX_TROUBLES) > 0:
+        _sentence(console, f"and {more} more; cycles.csv has all of them")
 
 
 def _overview(console: Console, report: Report) -> None:
     console.print()
     console.print(Text("All cells", "bold"))
     for cell in report.cells:
-        verdicts = [(contrast.method, contrast.comparison.decision) for contrast in cell.contrasts]
-        for method, decision in verdicts:
+        for contrast in cell.contrasts:
+            decision = contrast.comparison.decision
+            line = f"{_shown(decision)}  {visible(cell.cell_id)} {visible(contrast.method)}"
             _sentence(
-                console, f"{_shown(decision)}  {visible(cell.cell_id)} {visible(method)}", DECISION_STYLE[decision]
+                console,
+                line + (f"  q = {contrast.q_value:.2g}" if contrast.q_value < 1 else ""),
+                DECISION_STYLE[decision],
             )
-        if not verdicts:
+        if not cell.contrasts:
             _sentence(console, f"{UNKNOWN:9}  {visible(cell.cell_id)}")
+    _triage(console, report)
+
+
+def _triage(console: Console, report: Report) -> None:
+    """Where to look first: nothing here decides anything."""
+    ranking, factors = list(triage_lines(report)), list(factor_lines(report))
+    for title, heads, rows in (
+        ("Device sets, most failures first (drawn towards what is usual; for triage)", RANKING_HEADS, ranking),
+        ("What failures go with", FACTOR_HEADS, factors),
+    ):
+        if rows and report.factors:
+            console.print()
+            console.print(Text(title, "bold"))
+            table = _table(*heads, gap=2)
+            for row in rows:
+                table.add_row(*(Text(value) for value in row))
+            console.print(Padding(table, INDENT))
 
 
 def _sentence(console: Console, text: str, style: str = "") -> None:

@@ -9,15 +9,14 @@ from pathlib import Path
 
 from msgspec import structs
 
-from harness import faults as folder_of_faults
 from harness.classify.classifier import classify
 from harness.clock import Clock
 from harness.config import Settings
 from harness.errors import MachineError
 from harness.faults.base import Fault
-from harness.lab import Lab
+from harness.lab import Lab, all_faults
 from harness.model import Cell, Outcome
-from harness.registry import lookup, members
+from harness.registry import lookup
 from harness.selftest.bench import Bench
 from harness.selftest.keep import read_trials
 from harness.selftest.record import record
@@ -32,11 +31,6 @@ IMAGES = ("debian-12", "debian-13")
 CLEAN_CYCLES = 25
 #: of a run's folder, where the self-test keeps its trials
 FOLDER = "selftest"
-
-
-def all_faults() -> dict[str, Fault]:
-    """Every fault by name."""
-    return {name: module.FAULT for name, module in members(folder_of_faults).items()}
 
 
 def choose(names: Sequence[str], *, quick: bool) -> list[Fault]:

@@ -1,7 +1,10 @@
 """Two arms, one question: does the candidate fail more often than the baseline?
 
-Two claims are possible, each with its own evidence, and `undecided` is neither. Both are for a fixed number of
-cycles: looking again and again and stopping at a favourable moment is not covered.
+Two claims are possible, each with its own evidence, and `undecided` is neither. `compare_arms` is for a number of
+cycles that was fixed beforehand, `compare_blocks` for a run that was looked at on the way, and may have stopped.
+
+Each claim may be wrong in `1 - level` of all cases, and any claim in no more than that: the two null hypotheses ("not
+worse", "worse by the margin or more") exclude one another, so that whatever is true, only one claim can be false.
 """
 
 from __future__ import annotations
@@ -11,15 +14,24 @@ from enum import StrEnum
 
 import numpy as np
 from msgspec import Struct
-from scipy.stats import fisher_exact, norm
+from scipy.stats import norm
 
+from harness.stats import sentences
+from harness.stats.exact import p_beyond_margin, p_worse, score
+from harness.stats.forecast import blocks_to_decide, blocks_to_decide_at_any_time
 from harness.stats.proportion import LEVEL, Rate, wilson
+from harness.stats.sequential import (
+    Paired,
+    difference_limits,
+    log_e_above,
+    log_e_below,
+    lower_limit,
+    upper_limit,
+)
 
 MARGIN = 0.01
-#: no forecast reaches further than this many cycles of an arm
-MAX_FORECAST = 200_000
-#: step of the forecast's search, as a factor on the number of cycles
-FORECAST_STEP = 1.1
+#: where the search for the limit of a difference ends, as a share of its distance from the observed one
+LIMIT_PRECISION = 4e-3
 
 
 class Decision(StrEnum):
@@ -36,7 +48,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     decision: Decision
     #: one sentence for people
     sentence: str
-    #: one-sided, of "the candidate does not fail more often"
+    #: one-sided, of "the candidate does not fail more often"; after an early stop 1 / `e_worse`
     p_value: float | None
     #: candidate's failure rate minus the baseline's, with its two-sided interval
     risk_difference: float | None
@@ -47,39 +59,55 @@ class Comparison(Struct, frozen=True, kw_only=True):
     margin: float
     #: roughly how many more blocks would decide, should the observed rates go on
     more_blocks: int | None
+    #: whether the numbers hold however often the run was looked at, and whenever it stopped
+    anytime: bool = False
+    #: one-sided, of "the candidate is worse by `margin` or more"
+    p_beyond_margin: float | None = None
+    #: one-sided upper limit of the difference, at `level`
+    at_most: float | None = None
+    #: evidence for worse and for no worse, where `anytime`
+    e_worse: float | None = None
+    e_no_worse: float | None = None
+    #: comparisons that share one error of calling an arm worse for nothing
+    gates: int = 1
 
 
 def compare_arms(
-    candidate: Rate, baseline: Rate, *, names: tuple[str, str], margin: float = MARGIN, level: float = LEVEL
+    candidate: Rate,
+    baseline: Rate,
+    *,
+    names: tuple[str, str],
+    margin: float = MARGIN,
+    level: float = LEVEL,
+    gates: int = 1,
 ) -> Comparison:
     """Decide between `worse`, `no_worse` and `undecided`; `names` are the two arms' for the sentence.
 
-    worse: a one-sided exact test has p < 1 - level. no_worse: the upper limit of the two-sided interval of the
-    risk difference is below `margin`. Taking the two-sided limit for a one-sided claim is on purpose: it errs in
-    under 2.5 % where the one-sided limit of the same method errs in up to 6.7 % (no failures, 269 cycles).
+    worse: Boschloo's exact one-sided test has p < (1 - level) / gates. no_worse: Chan's exact test against a
+    difference of `margin` has p < 1 - level. `low` and `high` are Newcombe's interval, for showing.
     A difference can be both, proven and tiny; then it is `worse`, and the sentence says by how much at most.
     """
     if candidate.n == 0 or baseline.n == 0:
-        empty = " and ".join(name for name, arm in zip(names, (candidate, baseline), strict=True) if arm.n == 0)
-        return Comparison(
-            decision=Decision.UNDECIDED,
-            sentence=f"undecided: no valid cycle of {empty}",
-            p_value=None,
-            risk_difference=None,
-            low=None,
-            high=None,
-            level=level,
-            margin=margin,
-            more_blocks=None,
-        )
-    p_value = p_worse(candidate.failed, candidate.n, baseline.failed, baseline.n)
-    low, high = newcombe(candidate.failed, candidate.n, baseline.failed, baseline.n, level)
-    decision = _decide(p_value, high, margin, level)
-    more = blocks_to_decide(candidate, baseline, margin, level) if decision is Decision.UNDECIDED else None
-    verdict = _verdict(names[0], decision, p_value=p_value, high=high, margin=margin, level=level, more=more)
+        empty = [name for name, arm in zip(names, (candidate, baseline), strict=True) if arm.n == 0]
+        return _nothing_known(empty, margin, level, gates)
+    counted = (candidate.failed, candidate.n, baseline.failed, baseline.n)
+    p_value, p_margin = p_worse(*counted), p_beyond_margin(*counted, margin)
+    decision = _decide(p_value < (1 - level) / gates, p_margin < 1 - level)
+    at_most = upper_difference(*counted, level=level, start=margin)
+    low, high = newcombe(*counted, level)
+    more = None
+    if decision is Decision.WORSE:
+        verdict = sentences.worse(names[0], p_value=p_value, at_most=at_most, level=level)
+    elif decision is Decision.NO_WORSE:
+        verdict = sentences.no_worse(names[0], at_most=at_most, margin=margin, level=level)
+    else:
+        more = blocks_to_decide(candidate, baseline, margin, level, gates)
+        verdict = sentences.undecided(more)
+        verdict += sentences.unadjusted(p_value, gates) if p_value < 1 - level else ""
+    pair = ((candidate.failed, candidate.n), (baseline.failed, baseline.n))
     return Comparison(
         decision=decision,
-        sentence=_counts(candidate, baseline, names) + verdict,
+        sentence=sentences.counts(names, *pair) + verdict,
         p_value=p_value,
         risk_difference=candidate.failed / candidate.n - baseline.failed / baseline.n,
         low=low,
@@ -87,17 +115,73 @@ def compare_arms(
         level=level,
         margin=margin,
         more_blocks=more,
+        p_beyond_margin=p_margin,
+        at_most=at_most,
+        gates=gates,
     )
 
 
-def p_worse(failed: int, n: int, baseline_failed: int, baseline_n: int) -> float:
-    """One-sided p-value of "the candidate does not fail more often": Fisher's exact test.
+def compare_blocks(
+    paired: Paired,
+    candidate: Rate,
+    baseline: Rate,
+    *,
+    names: tuple[str, str],
+    margin: float = MARGIN,
+    level: float = LEVEL,
+    gates: int = 1,
+) -> Comparison:
+    """The same from the blocks that both arms completed, valid at any time and after any stop.
 
-    Exact and instant at any size, and conservative: with equal n it takes 5 failures against none for p < 0.05.
-    Source: Fisher, "The logic of inductive inference", JRSS 98 (1935).
+    worse: the e-value against "not worse" is `gates` / (1 - level) or more. no_worse: the one against "worse by
+    `margin` or more" is 1 / (1 - level) or more. The interval is a confidence sequence. `candidate` and `baseline`
+    are every valid cycle of the arms, and are only counted in the sentence.
     """
-    table = np.array([[failed, baseline_failed], [n - failed, baseline_n - baseline_failed]])
-    return float(fisher_exact(table, alternative="greater").pvalue)
+    if paired.blocks == 0:
+        empty = [name for name, arm in zip(names, (candidate, baseline), strict=True) if arm.n == 0]
+        return _nothing_known(empty or [f"{names[0]} and {names[1]} in the same block"], margin, level, gates)
+    log_worse, log_no_worse = log_e_above(paired, 0.0), log_e_below(paired, margin)
+    decision = decide_at_any_time(paired, margin=margin, level=level, gates=gates)
+    low, high = difference_limits(paired, level)
+    at_most, more = upper_limit(paired, level), None
+    if decision is Decision.WORSE:
+        verdict = sentences.worse_at_any_time(
+            names[0],
+            e_value=_exp(log_worse),
+            at_least=lower_limit(paired, level),
+            at_most=at_most,
+            level=level,
+        )
+    elif decision is Decision.NO_WORSE:
+        verdict = sentences.no_worse(names[0], at_most=min(at_most, margin), margin=margin, level=level)
+    else:
+        more = blocks_to_decide_at_any_time(paired, margin, level, gates)
+        verdict = sentences.undecided(more)
+    alone = max(candidate.n, baseline.n) - paired.blocks
+    pair = ((candidate.failed, candidate.n), (baseline.failed, baseline.n))
+    return Comparison(
+        decision=decision,
+        sentence=sentences.counts(names, *pair) + verdict + (sentences.left_out(alone) if alone else ""),
+        p_value=min(1.0, math.exp(-log_worse)) if log_worse > -math.inf else 1.0,
+        risk_difference=paired.difference,
+        low=low,
+        high=high,
+        level=level,
+        margin=margin,
+        more_blocks=more,
+        anytime=True,
+        at_most=at_most,
+        e_worse=_exp(log_worse),
+        e_no_worse=_exp(log_no_worse),
+        gates=gates,
+    )
+
+
+def decide_at_any_time(paired: Paired, *, margin: float = MARGIN, level: float = LEVEL, gates: int = 1) -> Decision:
+    """Whether the blocks so far settle the question; what a run that may stop early asks after each block."""
+    wanted = -math.log(1 - level)
+    worse = log_e_above(paired, 0.0) >= wanted + math.log(gates)
+    return _decide(worse, log_e_below(paired, margin) >= wanted)
 
 
 def newcombe(failed: int, n: int, baseline_failed: int, baseline_n: int, level: float = LEVEL) -> tuple[float, float]:
@@ -115,56 +199,55 @@ def newcombe(failed: int, n: int, baseline_failed: int, baseline_n: int, level: 
     return ours - theirs - down, ours - theirs + up
 
 
-def blocks_to_decide(candidate: Rate, baseline: Rate, margin: float, level: float) -> int | None:
-    """How many more blocks would decide if the observed rates went on; None if more than `MAX_FORECAST`.
+def upper_difference(
+    failed: int, n: int, baseline_failed: int, baseline_n: int, *, level: float = LEVEL, start: float = MARGIN
+) -> float:
+    """The difference of failure rates that is "at most" true, one-sided: Chan's exact test turned round.
 
-    A forecast, not a promise: it scales the counts up and asks again. Both arms must have cycles.
+    On the same side of `start` as the test at `start` says, so that a limit never contradicts the decision beside it.
     """
-    n = max(candidate.n, baseline.n)
 
-    def decided(cycles: int) -> bool:
-        failed = round(candidate.failed * cycles / candidate.n)
-        others = round(baseline.failed * cycles / baseline.n)
-        high = newcombe(failed, cycles, others, cycles, level)[1]
-        return _decide(p_worse(failed, cycles, others, cycles), high, margin, level) is not Decision.UNDECIDED
+    def too_much(difference: float) -> bool:
+        return p_beyond_margin(failed, n, baseline_failed, baseline_n, difference) < 1 - level
 
-    tried, cycles = n, n + 1
-    while not decided(cycles):
-        tried, cycles = cycles, math.ceil(cycles * FORECAST_STEP)
-        if cycles > MAX_FORECAST:
-            return None
-    while cycles - tried > 1:
-        middle = (tried + cycles) // 2
-        tried, cycles = (tried, middle) if decided(middle) else (middle, cycles)
-    return cycles - min(candidate.n, baseline.n)
+    observed = failed / n - baseline_failed / baseline_n
+    low, high = observed, 1.0
+    counts = (np.array([float(failed)]), n, np.array([float(baseline_failed)]), baseline_n)
+    # How far away the limit is by the score test's normal approximation.
+    near, far = observed, 1.0
+    while far - near > 1e-9:
+        middle = (near + far) / 2
+        near, far = (near, middle) if score(*counts, middle)[0] <= -norm.ppf(level) else (middle, far)
+    guess = far
+    for tried in (start, guess - 0.02 * (guess - observed), guess + 0.04 * (guess - observed), 2 * guess - observed):
+        if low < tried < high:
+            low, high = (low, tried) if too_much(tried) else (tried, high)
+    while high - low > LIMIT_PRECISION * max(high - observed, 1e-6):
+        middle = (low + high) / 2
+        low, high = (low, middle) if too_much(middle) else (middle, high)
+    return high
 
 
-def _decide(p_value: float, high: float, margin: float, level: float) -> Decision:
-    if p_value < 1 - level:
+def _decide(is_worse: bool, is_no_worse: bool) -> Decision:
+    if is_worse:
         return Decision.WORSE
-    return Decision.NO_WORSE if high < margin else Decision.UNDECIDED
+    return Decision.NO_WORSE if is_no_worse else Decision.UNDECIDED
 
 
-def _counts(candidate: Rate, baseline: Rate, names: tuple[str, str]) -> str:
-    return f"{names[0]} failed {candidate.failed} of {candidate.n}, {names[1]} {baseline.failed} of {baseline.n}: "
+def _nothing_known(empty: list[str], margin: float, level: float, gates: int) -> Comparison:
+    return Comparison(
+        decision=Decision.UNDECIDED,
+        sentence=sentences.nothing_known(empty),
+        p_value=None,
+        risk_difference=None,
+        low=None,
+        high=None,
+        level=level,
+        margin=margin,
+        more_blocks=None,
+        gates=gates,
+    )
 
 
-def _verdict(
-    name: str, decision: Decision, *, p_value: float, high: float, margin: float, level: float, more: int | None
-) -> str:
-    at_most = f"at most {_points(high)} worse ({100 * level:.3g} %)"
-    if decision is Decision.WORSE:
-        return f"{name} is worse (p = {p_value:.2g}), {at_most}"
-    if decision is Decision.NO_WORSE:
-        return f"no evidence that {name} is worse; it is {at_most}, within the margin of {_points(margin)}"
-    if more is None:
-        return f"undecided; at these rates not even {MAX_FORECAST} blocks would settle it"
-    return f"undecided; about {more} more blocks would settle it if these rates go on"
-
-
-def _points(share: float) -> str:
-    """A difference of rates in percentage points. Rounded up: it stands after "at most"."""
-    points = 100 * share
-    digits = 2 - math.floor(math.log10(abs(points))) if points else 0
-    rounded = math.ceil(round(points * 10.0**digits, 6)) / 10.0**digits
-    return f"{rounded:g} {'point' if rounded == 1 else 'points'}"
+def _exp(log: float) -> float:
+    return math.exp(min(log, 700.0))

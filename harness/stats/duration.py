@@ -5,15 +5,19 @@ Failures are never among the times: a summary of times is conditional on success
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 from scipy.stats import binom
 
 from harness.stats.proportion import LEVEL
-from harness.stats.signed_rank import lower_rank, pseudo_median, walsh_average, widest_level
+from harness.stats.signed_rank import centre_and_limits
+
+Floats = NDArray[np.float64]
 
 
 class Quantile(Struct, frozen=True, kw_only=True):
@@ -29,7 +33,7 @@ class Quantile(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-def quantile(times: Sequence[float], q: float, level: float = LEVEL) -> Quantile:
+def quantile(times: Sequence[float] | NDArray[np.float64], q: float, level: float = LEVEL) -> Quantile:
     """The `q` quantile of times (seconds) with a distribution-free interval.
 
     The estimate interpolates between order statistics (definition 7 of Hyndman and Fan, "Sample quantiles in
@@ -48,17 +52,21 @@ def quantile(times: Sequence[float], q: float, level: float = LEVEL) -> Quantile
         short = f"n too small: {n} of {needed}"
         return Quantile(q=q, n=n, value=None, low=None, high=None, level=level, reason=short)
     ordered = np.sort(np.asarray(times, dtype=np.float64))
-    tail = (1 - level) / 2
-    # Largest r with P(Bin(n, q) <= r - 1) <= tail, smallest s with P(Bin(n, q) >= s) <= tail; both 1-based.
-    cdf = binom.cdf(np.arange(n + 1), n, q)
-    first = int(np.searchsorted(cdf, tail, side="right"))
-    last = int(np.searchsorted(cdf, 1 - tail, side="left")) + 1
+    first, last = _order_statistics(n, q, level)
     low = float(ordered[first - 1]) if first >= 1 else None
     high = float(ordered[last - 1]) if last <= n else None
     missing = [name for name, limit in (("lower", low), ("upper", high)) if limit is None]
     reason = f"n too small for {' and '.join(missing)} limit" if missing else None
     value = float(np.quantile(ordered, q))
     return Quantile(q=q, n=n, value=value, low=low, high=high, level=level, reason=reason)
+
+
+@functools.lru_cache(maxsize=256)
+def _order_statistics(n: int, q: float, level: float) -> tuple[int, int]:
+    """Largest r with P(Bin(n, q) <= r - 1) <= tail, smallest s with P(Bin(n, q) >= s) <= tail; both 1-based."""
+    tail = (1 - level) / 2
+    cdf = binom.cdf(np.arange(n + 1), n, q)
+    return int(np.searchsorted(cdf, tail, side="right")), int(np.searchsorted(cdf, 1 - tail, side="left")) + 1
 
 
 class Ratio(Struct, frozen=True, kw_only=True):
@@ -83,19 +91,43 @@ def paired_ratio(pairs: Sequence[tuple[float, float]], level: float = LEVEL) -> 
 
     Raises ValueError for a time that is not a positive number: it has no ratio.
     """
-    if any(not (0 < time < math.inf) for pair in pairs for time in pair):
+    ours = np.array([pair[0] for pair in pairs], dtype=np.float64)
+    theirs = np.array([pair[1] for pair in pairs], dtype=np.float64)
+    return ratio_of(ours, theirs, level)
+
+
+def ratio_of(ours: Floats, theirs: Floats, level: float = LEVEL) -> Ratio:
+    """`paired_ratio` of two columns. Raises ValueError for a time that is not a positive number."""
+    if not (np.isfinite(ours) & np.isfinite(theirs) & (ours > 0) & (theirs > 0)).all():
         raise ValueError("ratios need positive times")
-    n = len(pairs)
+    n = len(ours)
     if n == 0:
         return Ratio(ratio=None, low=None, high=None, level=None, n_pairs=0)
-    logs = np.sort(np.array([math.log(first / second) for first, second in pairs]))
-    estimate = math.exp(pseudo_median(logs))
-    if n == 1:
-        return Ratio(ratio=estimate, low=None, high=None, level=None, n_pairs=1)
-    position = lower_rank(n, level)
-    reached = level if position else widest_level(n)
-    position = max(position, 1)
-    averages = n * (n + 1) // 2
-    low = math.exp(walsh_average(logs, position))
-    high = math.exp(walsh_average(logs, averages + 1 - position))
-    return Ratio(ratio=estimate, low=low, high=high, level=reached, n_pairs=n)
+    centre, low, high, reached = centre_and_limits(np.sort(np.log(ours / theirs)), level)
+    if low is None or high is None:
+        return Ratio(ratio=math.exp(centre), low=None, high=None, level=None, n_pairs=n)
+    return Ratio(ratio=math.exp(centre), low=math.exp(low), high=math.exp(high), level=reached, n_pairs=n)
+
+
+class Saving(Struct, frozen=True, kw_only=True):
+    """Seconds that the first of each pair takes less than the second; negative where it takes longer."""
+
+    seconds: float | None
+    low: float | None
+    high: float | None
+    level: float | None
+    n_pairs: int
+
+
+def saving_of(ours: Floats, theirs: Floats, level: float = LEVEL) -> Saving:
+    """The typical difference of paired times (seconds): the same estimate and interval as of the ratio, unscaled.
+
+    Raises ValueError for a time that is not a number.
+    """
+    if not (np.isfinite(ours) & np.isfinite(theirs)).all():
+        raise ValueError("differences need times")
+    n = len(ours)
+    if n == 0:
+        return Saving(seconds=None, low=None, high=None, level=None, n_pairs=0)
+    centre, low, high, reached = centre_and_limits(np.sort(theirs - ours), level)
+    return Saving(seconds=centre, low=low, high=high, level=reached, n_pairs=n)
