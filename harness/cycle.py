@@ -16,6 +16,7 @@ from harness.deadlines import Deadlines, GivenUp, Vigil
 from harness.devices.base import DeviceSet, parse_findings
 from harness.errors import GuestGone, MachineError
 from harness.model import (
+    SETUP,
     BootPath,
     Cell,
     DeviceFinding,
@@ -28,7 +29,8 @@ from harness.model import (
 from harness.model.sizes import console_text
 from harness.qemu.machine import Machine
 from harness.qemu.process import ThreadTime
-from harness.reboot.base import Method
+from harness.reboot import cold
+from harness.reboot.base import Method, choose_kernel
 from harness.recording import Recording
 
 #: after text that decides a cycle, how long to go on reading what belongs to it (a panic's trace)
@@ -188,20 +190,22 @@ def run_cycle(
     before: Running,
     deadlines: Deadlines,
     kernel_expected: str | None = None,
+    kernel_chosen: str | None = None,
     usual: Usual = NOTHING_USUAL,
     at_reset: Callable[[], None] | None = None,
 ) -> CycleResult:
     """Carry out one reboot and judge it. `kernel_expected` is the release that must run then; None: the same again.
+    `kernel_chosen` is one of the image's that the next boot is made to start, and then the expected one.
 
     A kexec in which the machine is reset has failed: the reset is held while `at_reset` takes what it would destroy.
 
     Raises MachineError if the guest cannot be armed: then the reboot was never asked for, and the cycle says
     nothing of it.
     """
-    expectation = _expect(cell, method, nonce, before, kernel_expected or before.kernel)
+    expectation = _expect(cell, method, nonce, before, kernel_expected or kernel_chosen or before.kernel)
     preparation = drain(machine)
     try:
-        _prepare(machine, method, device_set, nonce)
+        _prepare(machine, method, device_set, nonce, kernel_chosen)
     except GuestGone:
         # QEMU died under the cycle's hands: a failure like any other time it dies.
         watched = watch(machine, Progress(before.boot_id), deadlines, _ends(preparation), path=method.path)
@@ -253,11 +257,26 @@ def _judge(
     return CycleResult(evidence, classify(evidence), running, (*preparation, *watched.events))
 
 
-def _prepare(machine: Machine, method: Method, device_set: DeviceSet, nonce: str) -> None:
-    for purpose, script in (("device-before", device_set.before(nonce)), ("arm", method.arm(nonce))):
-        reply = machine.run(script, purpose=purpose)
-        if reply.status != 0:
-            raise MachineError(f"the guest could not be prepared ({purpose}): {reply.output.strip()[:400]}")
+def _prepare(machine: Machine, method: Method, device_set: DeviceSet, nonce: str, kernel: str | None) -> None:
+    scripts = [("device-before", device_set.before(nonce)), ("arm", method.arm(nonce))]
+    if kernel is not None:
+        scripts.insert(0, ("kernel", choose_kernel(kernel)))
+    for purpose, script in scripts:
+        _run_or_fail(machine, purpose, script)
+
+
+def change_kernel(machine: Machine, release: str) -> None:
+    """Start a cold reboot into another kernel of the image. Raises MachineError if it cannot be asked for."""
+    for purpose, script in (("kernel", choose_kernel(release)), ("arm", cold.METHOD.arm(SETUP))):
+        _run_or_fail(machine, purpose, script)
+    drain(machine)
+    machine.send(cold.METHOD.trigger, purpose="trigger")
+
+
+def _run_or_fail(machine: Machine, purpose: str, script: str) -> None:
+    reply = machine.run(script, purpose=purpose)
+    if reply.status != 0:
+        raise MachineError(f"the guest could not be prepared ({purpose}): {reply.output.strip()[:400]}")
 
 
 def drain(machine: Machine) -> list[Event]:

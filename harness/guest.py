@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from harness.campaign.plan import nonce_of
 from harness.classify.milestones import Progress
 from harness.clock import Deadline
-from harness.cycle import CycleResult, Running, drain, run_cycle, watch
+from harness.cycle import CycleResult, Running, change_kernel, drain, run_cycle, watch
 from harness.deadlines import Deadlines
 from harness.devices.base import DeviceSet
 from harness.errors import MachineError
@@ -46,9 +46,20 @@ class Guest:
         self.machine.power_on()
         self.wait_until_up()
 
+    def change_kernel(self, release: str) -> None:
+        """Reboot into another kernel of the image, cold and unjudged. Raises MachineError as `boot`."""
+        before = self.boot_id
+        change_kernel(self.machine, release)
+        self._wait(Progress(before))
+        if self.kernel != release:
+            raise MachineError(f"{release} was to run, and it is {self.kernel}")
+
     def wait_until_up(self) -> None:
         """Wait for a boot that is under way, such as the one after a failed reboot. Raises MachineError as `boot`."""
-        watched = watch(self.machine, Progress(None), self._deadlines)
+        self._wait(Progress(None))
+
+    def _wait(self, progress: Progress) -> None:
+        watched = watch(self.machine, progress, self._deadlines)
         self.events += watched.events
         if watched.progress.ready is None:
             last = watched.progress.last

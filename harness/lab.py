@@ -17,8 +17,9 @@ from harness.config import Known, Settings
 from harness.devices.base import DISK_MIB, DeviceSet, Resources
 from harness.errors import ConfigError, InfraError, NoSpace
 from harness.faults.base import Fault
+from harness.images.own_kernel import OwnKernel, release_of, with_own_kernel
 from harness.images.probe_kit import ensure_probe_kit
-from harness.model import Accel, Cell, Loader
+from harness.model import Accel, Cell, KernelChoice, Loader, find_release, is_kernel_file, kernel_choice
 from harness.qemu.arch import ARCHITECTURES
 from harness.qemu.argv import ECHO, MachineSpec, build, flatten, no_commas
 from harness.qemu.folder import PrivateFolder
@@ -139,10 +140,45 @@ class Lab:
             )
         return self._images[name]
 
+    def image_of(self, cell: Cell) -> images.BuiltImage:
+        """The image that this cell boots: the built one, or it with the user's own kernel. Raises as `image`."""
+        if not is_kernel_file(cell.kernel):
+            return self.image(cell.image)
+        name = f"{cell.image}:{cell.kernel}"
+        if name not in self._images:
+            settings, kernel = self._settings, Path(cell.kernel).expanduser().resolve()
+            own = OwnKernel(kernel=kernel, modules=settings.modules, initrd=settings.initrd)
+            # A wrong file is said before an image is built for it.
+            release_of(kernel)
+            self._images[name] = with_own_kernel(
+                self.image(cell.image), own, cache_dir=settings.cache_dir, clock=self._clock, progress=self._say
+            )
+        return self._images[name]
+
+    def kernels(self, cell: Cell) -> KernelChoice | None:
+        """Releases of the kernels that the cell reboots from and to; None: the one that the image boots by itself.
+
+        Raises ConfigError if the image does not have them, and as `image`.
+        """
+        choice = kernel_choice(cell.kernel)
+        if choice is None:
+            return None
+        try:
+            found = [find_release(self.image(cell.image).kernels, name) for name in (choice.outgoing, choice.incoming)]
+        except ValueError as error:
+            raise self._settings.error("kernel", f"{cell.image}: {error}", mend=self._images_with_more()) from None
+        return KernelChoice(*found)
+
+    def _images_with_more(self) -> str:
+        several = [name for name, one in images.recipes(self._settings.images_dir).items() if one.more_kernels]
+        return f"images with more kernels than one: {', '.join(several) or 'none'}"
+
     def spec(self, cell: Cell, folder: Path) -> MachineSpec:
         """What a machine of this cell is made of; nothing is created. Raises ConfigError or InfraError."""
-        image = self.image(cell.image)
-        boot = DirectBoot(image.kernel, image.initrd, image.cmdline) if cell.loader is Loader.DIRECT else None
+        image, kernels = self.image_of(cell), self.kernels(cell)
+        boot = None
+        if cell.loader is Loader.DIRECT:
+            boot = DirectBoot(*image.boot_files(kernels.outgoing if kernels else image.kernel_release), image.cmdline)
         return machine_spec(
             cell,
             self._settings.for_cell(cell),
@@ -175,7 +211,7 @@ class Lab:
             if adapt is not None:
                 spec = adapt(spec)
             if start_from is None:
-                images.create_overlay(self.image(cell.image), spec.root_disk)
+                images.create_overlay(self.image_of(cell), spec.root_disk)
             else:
                 shutil.copyfile(start_from.root_disk, spec.root_disk)
                 spec = structs.replace(spec, snapshot=start_from.snapshot)

@@ -36,6 +36,9 @@ class Guests:
         device_set = lookup(device_sets(), cell.device_set, "device set")
         guest = self.current = Guest(machine, cell, device_set, methods(), self._seed)
         guest.boot()
+        kernels = self._lab.kernels(cell)
+        if kernels is not None and guest.kernel != kernels.outgoing:
+            guest.change_kernel(kernels.outgoing)
         return guest
 
     def standing(self, cell: Cell) -> Guest:

@@ -27,6 +27,8 @@ class SimulatedMachine:
         self._events: deque[Event] = deque()
         self._method, self._nonce, self._boots = "cold", "0" * 16, 0
         self._spoilt = False
+        #: release of the kernel that the next boot starts
+        self._kernel = "6.12.0-default"
 
     def power_on(self) -> None:
         self._boot([*BOOT, ready(110.0, nonce="")])
@@ -43,7 +45,9 @@ class SimulatedMachine:
         self._spoilt |= purpose == "fault"
         if purpose == "arm":
             self._method = "kexec" if "unskip" in script else "cold"
-            self._nonce = re.findall(r"\b[0-9a-f]{16}\b", script)[0]
+            self._nonce = (re.findall(r"\b[0-9a-f]{16}\b", script) or ["setup"])[0]
+        if purpose == "kernel":
+            self._kernel = re.findall(r"^release=(\S+)$", script, re.MULTILINE)[0]
         return CommandReply(0, "ok driver bound\n" if purpose == "device-after" else "")
 
     def send(self, script: str, *, purpose: str) -> CommandSent:
@@ -87,5 +91,6 @@ class SimulatedMachine:
             moved = structs.replace(event, t=event.t + shift)
             if hasattr(moved, "body"):
                 boot = f"boot-{id(self)}-{self._boots}"
-                moved = structs.replace(moved, body={**moved.body, "boot_id": boot})
+                body = {**moved.body, "boot_id": boot, "kernel_release": self._kernel}
+                moved = structs.replace(moved, body=body)
             self._events.append(moved)

@@ -102,6 +102,9 @@ class StubLab:
     def __init__(self) -> None:
         self.made: list[StubMachine] = []
 
+    def kernels(self, cell: Cell) -> None:
+        return None
+
     def make_machine(self, cell: Cell) -> StubMachine:
         self.made.append(StubMachine(*BOOT, ConsoleData(2.0, "late")))
         return self.made[-1]

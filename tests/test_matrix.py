@@ -164,7 +164,17 @@ def test_the_projects_own_matrix_expands(settings):
                 "known: debian-12, debian-13; did you mean debian-13?"
             ),
         ),
-        ({"kernel": "6.1"}, "command line --kexec-kernel: unknown kernel '6.1'; known: default"),
+        (
+            {"kernel": "bookworm"},
+            (
+                "command line --kexec-kernel: 'bookworm' is no kernel: "
+                "it is default, a version (6.12), or two (6.1->6.12: from the first to the second)"
+            ),
+        ),
+        (
+            {"kernel": "6.1-"},
+            "command line --kexec-kernel: '6.1-' has lost its end: a shell takes > for itself, so put it in quotes",
+        ),
         ({"methods": "warm"}, "command line --kexec-methods: unknown method 'warm'; known: cold, kexec"),
         (
             {"select": "smok"},

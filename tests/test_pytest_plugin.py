@@ -50,7 +50,8 @@ def replayed_host():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lab, "accel", SimpleNamespace(accel=Accel.TCG, reason="as recorded"))
         patch.setattr(Lab, "qemu", SimpleNamespace(version="7.2.22", path=Path("/usr/bin/qemu")))
-        image = SimpleNamespace(sha256="0" * 64, disk=Path("/disk.raw"), recipe=SimpleNamespace(disk_mib=1200))
+        recipe = SimpleNamespace(disk_mib=1200, init="systemd")
+        image = SimpleNamespace(sha256="0" * 64, disk=Path("/disk.raw"), recipe=recipe)
         patch.setattr(Lab, "image", lambda self, name: image)
         patch.setattr(Lab, "command_line", lambda self, cell: ["qemu"])
         patch.setattr(Lab, "make_machine", next_machine)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from msgspec import structs
 
@@ -19,7 +20,7 @@ from harness.campaign.stopping import StopRule, StopSettings
 from harness.campaign.usual import UsualOfCell
 from harness.classify.milestones import Progress
 from harness.config.stop import time_limit
-from harness.cycle import CycleResult, Running, Watched, drain, run_cycle, watch
+from harness.cycle import CycleResult, Running, Watched, change_kernel, drain, run_cycle, watch
 from harness.deadlines import Deadlines
 from harness.devices.base import DeviceSet
 from harness.errors import MachineError
@@ -32,6 +33,7 @@ from harness.model import (
     CycleEnd,
     EndReason,
     Event,
+    KernelChoice,
     Outcome,
 )
 from harness.qemu.machine import Machine
@@ -43,7 +45,11 @@ MAX_SETUP_FAILURES = 3
 
 
 class CellCampaign:
-    """Runs one cell. `make_machine` gives a machine, not yet powered on, on an untouched image."""
+    """Runs one cell. `make_machine` gives a machine, not yet powered on, on an untouched image.
+
+    `kernels`: releases that every reboot goes from and to. After one that has left the first, a cold reboot that is not
+    counted leads back to it.
+    """
 
     def __init__(
         self,
@@ -57,6 +63,7 @@ class CellCampaign:
         stop: StopSettings,
         spoiler: Spoiler | None = None,
         make_machine: Callable[[], Machine],
+        kernels: KernelChoice | None = None,
         store: CellStore,
         artefacts: Collector,
         say: Callable[[str], None],
@@ -66,6 +73,7 @@ class CellCampaign:
         self._spoiler = spoiler
         self._record = Recorder(cell, identity)
         self._make_machine = make_machine
+        self._kernels = kernels
         self._store = store
         self._artefacts = artefacts
         self._say = say
@@ -129,6 +137,7 @@ class CellCampaign:
                 nonce=nonce,
                 before=running,
                 deadlines=self._deadlines,
+                kernel_chosen=self._kernels.incoming if self._kernels else None,
                 usual=self._usual.of(slot.method.name),
                 at_reset=lambda: self._artefacts.before_reset(
                     name, self._cell.cell_id, machine, boot_before=running.boot_id
@@ -203,32 +212,46 @@ class CellCampaign:
     # ---- machines -----------------------------------------------------------------------------------------
 
     def _ensure_running(self, slot: Slot) -> tuple[Machine, Running]:
-        """The machine, up. If there is none, a new one is booted, and its boot is not a sample."""
-        if self._machine is not None and self._running is not None:
-            return self._machine, self._running
+        """The machine, up and with the right kernel. A boot that this takes is set-up, and not a sample."""
         for _ in range(MAX_SETUP_FAILURES):
-            self._say(f"{self._cell.cell_id}: booting a new machine (set-up, not counted)")
-            machine = self._machine = self._make_machine()
-            if self._rule is None:
-                self._rule = StopRule(self._stop, [method.name for method in self._methods], machine.clock)
-            watched = self._boot(machine, slot)
-            if watched.progress.ready is not None and watched.progress.exit is None:
-                self._deadlines.learn(watched.progress.at, BootPath.FIRMWARE)
-                self._usual.learn_signatures([sign.signature for sign in watched.progress.console.symptoms])
-                self._running = Running.from_report(watched.progress.ready)
-                self._chain_depth = 0
+            machine = self._machine
+            if machine is None:
+                self._say(f"{self._cell.cell_id}: booting a new machine (set-up, not counted)")
+                machine = self._machine = self._make_machine()
+                if self._rule is None:
+                    self._rule = StopRule(self._stop, [method.name for method in self._methods], machine.clock)
+                self._set_up(machine, slot, machine.power_on)
+            if self._running is not None and self._kernels and self._running.kernel != self._kernels.outgoing:
+                self._say(f"{self._cell.cell_id}: a cold reboot to {self._kernels.outgoing} (set-up, not counted)")
+                self._set_up(machine, slot, partial(change_kernel, machine, self._kernels.outgoing))
+            if self._running is not None:
                 return machine, self._running
-            self._discard_machine()
         raise MachineError(
             f"{self._cell.cell_id}: {MAX_SETUP_FAILURES} machines in a row did not come up; "
             f"what they said is in {self._store.folder / 'failures'}"
         )
 
-    def _boot(self, machine: Machine, slot: Slot) -> Watched:
+    def _set_up(self, machine: Machine, slot: Slot, start: Callable[[], None]) -> None:
+        """A boot that `start` begins; afterwards the system is known, or the machine is gone."""
+        running, self._running = self._running, None
+        watched = self._boot(machine, slot, start, boot_before=running.boot_id if running else None)
+        if watched.progress.ready is None or watched.progress.exit is not None:
+            self._discard_machine()
+            return
+        self._deadlines.learn(watched.progress.at, BootPath.FIRMWARE)
+        self._usual.learn_signatures([sign.signature for sign in watched.progress.console.symptoms])
+        self._running = Running.from_report(watched.progress.ready)
+        self._chain_depth = 0
+        if running is not None and self._kernels and self._running.kernel != self._kernels.outgoing:
+            raise MachineError(
+                f"{self._cell.cell_id}: {self._kernels.outgoing} was to run, and it is {self._running.kernel}"
+            )
+
+    def _boot(self, machine: Machine, slot: Slot, start_boot: Callable[[], None], boot_before: str | None) -> Watched:
         at = machine.clock.wall()
         self._console_before = None
-        machine.power_on()
-        watched = self._learn_kernel(machine, watch(machine, Progress(None), self._deadlines))
+        start_boot()
+        watched = self._learn_kernel(machine, watch(machine, Progress(boot_before), self._deadlines))
         name = f"{SETUP}-{self._machines:04d}"
         self._machines += 1
         console = self._console_before = self._store.keep_events(name, watched.events)

@@ -22,7 +22,8 @@ from harness.config import Settings
 from harness.config.table import PROJECT
 from harness.faults.machine import adapt
 from harness.lab import Lab, all_faults, device_sets, methods
-from harness.model import Accel, Cell, CycleEnd, RunInfo
+from harness.model import Accel, Cell, CycleEnd, RunInfo, is_kernel_file
+from harness.reboot.base import Method
 from harness.registry import lookup
 from harness.store import RECORDS, RUN_FILE, CellStore, create_run, read_records, update_run
 
@@ -50,7 +51,8 @@ class RunSession:
         Raises ConfigError or InfraError before anything runs, MachineError when no machine comes up any more,
         StoreError when the results cannot be written.
         """
-        accel, image = self.lab.accel, self.lab.image(cell.image)
+        accel, image = self.lab.accel, self.lab.image_of(cell)
+        arms = [self._method(name, image.recipe.init) for name in self.settings.methods]
         run = self._describe()
         create_run(self.settings.results, run.run_id)
         settings = self.settings.for_cell(cell)
@@ -70,7 +72,7 @@ class RunSession:
         with CellStore(self.run_dir, cell.cell_id) as store:
             CellCampaign(
                 cell,
-                [lookup(methods(), name, "method") for name in settings.methods],
+                arms,
                 lookup(device_sets(), cell.device_set, "device set"),
                 identity=Identity(run.run_id, accel.accel, self.lab.qemu.version),
                 seed=settings.seed,
@@ -82,12 +84,19 @@ class RunSession:
                     gates=self.gates,
                 ),
                 spoiler=self._spoiler(cell, settings),
+                kernels=self.lab.kernels(cell),
                 make_machine=lambda: self.lab.make_machine(cell, adapt=adapt if settings.fault else None),
                 store=store,
                 artefacts=self.collector(cell),
                 say=self._say,
             ).run()
         return finished(self.run_dir, cell)
+
+    def _method(self, name: str, init: str) -> Method:
+        method = lookup(methods(), name, "method")
+        if method.init not in {None, init}:
+            raise self.settings.error("methods", f"{name} needs {method.init}, and the image has {init}")
+        return method
 
     def _spoiler(self, cell: Cell, settings: Settings) -> Spoiler | None:
         if settings.fault is None:
@@ -101,7 +110,7 @@ class RunSession:
 
     def collector(self, cell: Cell) -> Collector:
         """Who takes the artefacts of this cell's failures. Raises ConfigError or InfraError."""
-        settings, image = self.settings.for_cell(cell), self.lab.image(cell.image)
+        settings, image = self.settings.for_cell(cell), self.lab.image_of(cell)
         return Collector(
             self.run_dir,
             Wanted(
@@ -115,7 +124,7 @@ class RunSession:
                 project=PROJECT,
                 qemu_version=self.lab.qemu.version,
                 image=cell.image,
-                sha256=image.sha256,
+                sha256=self.lab.image(cell.image).sha256,
                 disk=image.disk,
                 root_bytes=image.recipe.disk_mib * MIB,
             ),
@@ -158,7 +167,7 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
         "DEVICE": cell.device_set,
         "FIRMWARE": cell.firmware.value,
         "LOADER": cell.loader.value,
-        "KERNEL": cell.kernel,
+        "KERNEL": str(Path(cell.kernel).expanduser().resolve()) if is_kernel_file(cell.kernel) else cell.kernel,
         "METHODS": ",".join(settings.methods),
         "SEED": str(settings.seed),
         "ACCEL": accel.value,
@@ -171,6 +180,8 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
     }
     if settings.fault:
         named |= {"FAULT": settings.fault, "FAULT_RATE": str(settings.fault_rate)}
+    if is_kernel_file(cell.kernel):
+        named |= {"MODULES": str(settings.modules or ""), "INITRD": str(settings.initrd or "")}
     return {**named, "QEMU": settings.qemu} if settings.qemu else named
 
 

@@ -13,13 +13,15 @@ from harness.config.settings import Settings
 from harness.config.shards import assign
 from harness.config.table import DIMENSIONS
 from harness.errors import ConfigError
-from harness.model import Cell, Firmware, Loader
+from harness.model import Cell, Firmware, Loader, is_kernel_file, kernel_choice
 from harness.registry import unknown
 
 #: dimension -> its names
 Choice = Mapping[str, tuple[str, ...]]
 #: what messages call a name of each dimension
 KINDS = {"device": "device set"}
+#: why `direct` cannot go from one kernel to another
+ONE_KERNEL = "QEMU's -kernel is one kernel for as long as a machine runs: no cold reboot leads to another"
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -31,7 +33,6 @@ class Known(Struct, frozen=True, kw_only=True):
     faults: tuple[str, ...] = ()
     firmware: tuple[str, ...] = tuple(Firmware)
     loader: tuple[str, ...] = tuple(Loader)
-    kernel: tuple[str, ...] = ("default",)
 
 
 class Excluded(Struct, frozen=True):
@@ -59,6 +60,7 @@ def expand(matrix: Matrix, settings: Settings, known: Known) -> Expansion:
     not exist, in the settings or anywhere in the matrix, and if no cell is left.
     """
     check_names(matrix, settings, known)
+    _check_own_kernel(settings)
     given = {name: getattr(settings, name) for name in DIMENSIONS if getattr(settings, name)}
     found: dict[Cell, None] = {}
     for name in settings.select or ("default",):
@@ -70,6 +72,15 @@ def expand(matrix: Matrix, settings: Settings, known: Known) -> Expansion:
         reasons = "\n  ".join(f"{left.cell.cell_id}: {left.reason} ({left.place})" for left in expansion.excluded)
         raise ConfigError(f"no cell is left to run\n  {reasons}")
     return _shard(expansion, settings)
+
+
+def _check_own_kernel(settings: Settings) -> None:
+    files = [name for name in settings.kernel if is_kernel_file(name)]
+    if len(files) > 1:
+        raise settings.error("kernel", f"{' and '.join(files)} are files: a run has one kernel of its own at most")
+    for name in ("modules", "initrd"):
+        if getattr(settings, name) is not None and not files:
+            raise settings.error(name, "belongs to a KERNEL that is a file, and there is none")
 
 
 def cost(settings: Settings) -> float:
@@ -112,17 +123,27 @@ def check_names(matrix: Matrix, settings: Settings, known: Known) -> None:
     if settings.fault is not None and settings.fault not in known.faults:
         raise settings.error("fault", unknown(settings.fault, "fault", known.faults))
     for dimension in DIMENSIONS:
-        kind, names = KINDS.get(dimension, dimension), getattr(known, dimension)
         for name in getattr(settings, dimension):
-            if name not in names:
-                raise settings.error(dimension, unknown(name, kind, names))
+            if problem := _problem(dimension, name, known):
+                raise settings.error(dimension, problem)
         for path, row in matrix.rows():
             for number, name in enumerate(row.named().get(dimension, ())):
-                if name not in names:
+                if problem := _problem(dimension, name, known):
                     # A single name is no item of a list, and has the line of its key.
                     line = matrix.line(*path, dimension, number) or matrix.line(*path, dimension)
-                    key = f"{path[0]}.{dimension}"
-                    raise ConfigError(unknown(name, kind, names), file=matrix.file, line=line, key=key)
+                    raise ConfigError(problem, file=matrix.file, line=line, key=f"{path[0]}.{dimension}")
+
+
+def _problem(dimension: str, name: str, known: Known) -> str | None:
+    """What is wrong with a name, if anything is. Which kernels an image has is known when it is built."""
+    if dimension == "kernel":
+        try:
+            kernel_choice(name)
+        except ValueError as error:
+            return str(error)
+        return None
+    names = getattr(known, dimension)
+    return None if name in names else unknown(name, KINDS.get(dimension, dimension), names)
 
 
 def _cells(matrix: Matrix, narrowed: Choice) -> Iterator[Cell]:
@@ -154,7 +175,10 @@ def _without_excluded(matrix: Matrix, cells: Sequence[Cell]) -> Expansion:
     kept, excluded = [], []
     for cell in cells:
         number = next((n for n, row in enumerate(matrix.exclude) if row.fits(cell)), None)
-        if number is None:
+        choice = kernel_choice(cell.kernel)
+        if cell.loader is Loader.DIRECT and choice is not None and choice.outgoing != choice.incoming:
+            excluded.append(Excluded(cell, ONE_KERNEL, "the same under every matrix"))
+        elif number is None:
             kept.append(cell)
         else:
             place = f"{matrix.file}:{matrix.line('exclude', number)}"

@@ -47,6 +47,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     firmware: tuple[str, ...]
     loader: tuple[str, ...]
     kernel: tuple[str, ...]
+    #: of the one kernel that is a file
+    modules: Path | None
+    initrd: Path | None
     methods: tuple[str, ...]
     blocks: int
     jobs: int

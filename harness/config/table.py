@@ -89,7 +89,21 @@ SETTINGS: tuple[Definition, ...] = (
     _dimension("image", "images to boot, with commas", "debian-13"),
     _dimension("firmware", "firmware of the machine: seabios, ovmf", "seabios,ovmf", tuple(Firmware)),
     _dimension("loader", "how a cold boot gets its kernel: grub, direct", "grub", tuple(Loader)),
-    _dimension("kernel", "kernel of the image to boot", "default"),
+    _dimension("kernel", "kernel: default, 6.12, from one to another '6.1->6.12', or a file ./bzImage", "6.12"),
+    Definition(
+        name="modules",
+        kind=Kind.PATH,
+        help="modules of a KERNEL that is a file: what make modules_install filled; empty: none",
+        example="build/modules",
+        may_be_empty=True,
+    ),
+    Definition(
+        name="initrd",
+        kind=Kind.PATH,
+        help="initramfs of a KERNEL that is a file; empty: micro's, with its modules",
+        example="build/initrd.img",
+        may_be_empty=True,
+    ),
     Definition(
         name="methods",
         kind=Kind.LIST,

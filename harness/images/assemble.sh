@@ -1,7 +1,7 @@
 # From a root file system's tar to a file system in a disk image. Run as root, or under fakeroot:
 #   sh assemble.sh FOLDER DISK OFFSET_BYTES SIZE_KIB UUID EPOCH
-# Needs FOLDER/rootfs.tar and FOLDER/guest.tar; leaves vmlinuz, initrd.img, release, boot.img, core.img and
-# core.efi in FOLDER.
+# Needs FOLDER/rootfs.tar and FOLDER/guest.tar; leaves vmlinuz, initrd.img, releases (of all kernels, the one that is
+# booted by itself first), vmlinuz-RELEASE and initrd.img-RELEASE of the others, boot.img, core.img and core.efi in FOLDER.
 # shellcheck shell=sh
 set -eu
 cd "$1"
@@ -18,9 +18,16 @@ find root -type f ! -perm -u=r -exec sh -c 'for file; do chmod --reference="$fil
 
 kernel=$(readlink -f root/vmlinuz)
 initrd=$(readlink -f root/initrd.img)
-printf '%s\n' "${kernel##*/vmlinuz-}" >release
+printf '%s\n' "${kernel##*/vmlinuz-}" >releases
 cp "root/boot/${kernel##*/}" vmlinuz
 cp "root/boot/${initrd##*/}" initrd.img
+for other in root/boot/vmlinuz-*; do
+    release=${other##*/vmlinuz-}
+    [ "${other##*/}" != "${kernel##*/}" ] || continue
+    printf '%s\n' "$release" >>releases
+    cp "$other" "vmlinuz-$release"
+    cp "root/boot/initrd.img-$release" .
+done
 cp root/usr/lib/grub/i386-pc/boot.img root/boot/grub/i386-pc/core.img .
 cp root/boot/grub/x86_64-efi/core.efi .
 

@@ -55,7 +55,7 @@ def ensure(
                 progress(f"{recipe.name}: {error}; building it again")
                 cache.discard(folder)
         _build(recipe, files, key, folder, mirror=mirror, progress=progress, clock=clock)
-        _prune(images, folder, recipe, clock)
+        cache.prune(images, folder, recipe.name, UNUSED_S, clock.wall().timestamp())
         return cache.open_entry(folder, recipe, key)
 
 
@@ -122,11 +122,3 @@ def _check_space(recipe: Recipe, images: Path) -> None:
                 f"{path}: building {recipe.name} needs {needed} MiB, and {available} MiB are available",
                 mend="make room, or put the cache elsewhere: KEXEC_CACHE_DIR=/another/folder",
             )
-
-
-def _prune(images: Path, keep: Path, recipe: Recipe, clock: Clock) -> None:
-    """Remove older images of the same name that were not used for a long time."""
-    oldest = clock.wall().timestamp() - UNUSED_S
-    for path in images.glob(f"{recipe.name}-{'[0-9a-f]' * cache.KEY_DIGITS}"):
-        if path != keep and path.stat().st_mtime < oldest:
-            cache.discard(path)

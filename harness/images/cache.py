@@ -1,6 +1,7 @@
 """Finished images on disk: found by the hash of what they are made from, checked before they are used.
 
     CACHE/images/NAME-KEY/   disk.raw  vmlinuz  initrd.img  image.json  build.log  verified.json
+                             vmlinuz-RELEASE  initrd.img-RELEASE  of kernels beside the one that is booted by itself
     CACHE/images/NAME.lock   held while one is built or checked
     CACHE/images/.build-NAME-*   being built; without the lock's holder it is a leftover
 
@@ -27,7 +28,7 @@ from harness.images.guestfiles import GuestFile, digest
 from harness.images.recipe import Recipe
 
 #: Raise it when the builder makes something else of the same recipe.
-BUILDER_FORMAT = 3
+BUILDER_FORMAT = 4
 DISK, KERNEL, INITRD = "disk.raw", "vmlinuz", "initrd.img"
 MANIFEST, STAMP = "image.json", "verified.json"
 KEY_DIGITS = 16
@@ -48,11 +49,19 @@ class BuiltImage(Struct, frozen=True, kw_only=True):
     initrd: Path
     #: as `uname -r` gives it
     kernel_release: str
+    #: releases of all kernels in the image, that one first
+    kernels: tuple[str, ...]
     #: the kernel's command line, as GRUB gives it
     cmdline: str
     arch: str
     #: hash of what the image is made from
     key: str
+
+    def boot_files(self, release: str) -> tuple[Path, Path]:
+        """Kernel and initrd of one of `kernels`, beside the disk."""
+        if release == self.kernel_release:
+            return self.kernel, self.initrd
+        return self.kernel.with_name(f"{KERNEL}-{release}"), self.initrd.with_name(f"{INITRD}-{release}")
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -61,6 +70,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     name: str
     key: str
     kernel_release: str
+    #: releases of the kernels beside that one
+    other_kernels: tuple[str, ...] = ()
     #: file name -> SHA-256, hex
     sha256: dict[str, str]
 
@@ -113,18 +124,21 @@ def entry_folder(images: Path, name: str, key: str) -> Path:
 
 def write_manifest(folder: Path, name: str, key: str) -> None:
     """Describe the finished files in `folder`, take the right to write from them, and put all on disk."""
+    release, *others = (folder / "releases").read_text("ascii").split()
+    files = [DISK, KERNEL, INITRD, *(f"{file}-{other}" for other in others for file in (KERNEL, INITRD))]
     manifest = Manifest(
         name=name,
         key=key,
-        kernel_release=(folder / "release").read_text("ascii").strip(),
-        sha256={file: sha256_of(folder / file) for file in (DISK, KERNEL, INITRD)},
+        kernel_release=release,
+        other_kernels=tuple(others),
+        sha256={file: sha256_of(folder / file) for file in files},
     )
-    (folder / "release").unlink()
+    (folder / "releases").unlink()
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     for path in folder.iterdir():
         path.chmod(0o444)
         _sync(path)
-    _write_stamp(folder)
+    _write_stamp(folder, manifest)
     _sync(folder)
 
 
@@ -141,7 +155,7 @@ def open_entry(folder: Path, recipe: Recipe, key: str) -> BuiltImage:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
         if manifest.key != key:
             raise ImageError(f"{folder} is an image of something else")
-        if not _stamp_holds(folder):
+        if not _stamp_holds(folder, manifest):
             _verify(folder, manifest)
         # Marks the image as used, for `prune`.
         os.utime(folder)
@@ -155,6 +169,7 @@ def open_entry(folder: Path, recipe: Recipe, key: str) -> BuiltImage:
         kernel=folder / KERNEL,
         initrd=folder / INITRD,
         kernel_release=manifest.kernel_release,
+        kernels=(manifest.kernel_release, *manifest.other_kernels),
         cmdline=recipe.command_line,
         arch=recipe.arch,
         key=key,
@@ -162,28 +177,28 @@ def open_entry(folder: Path, recipe: Recipe, key: str) -> BuiltImage:
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:
-    for name in (DISK, KERNEL, INITRD):
-        if sha256_of(folder / name) != manifest.sha256.get(name):
+    for name, checksum in manifest.sha256.items():
+        if sha256_of(folder / name) != checksum:
             raise ImageError(f"{folder / name} is not what it was when it was built (checksum differs)")
-    _write_stamp(folder)
+    _write_stamp(folder, manifest)
 
 
-def _states(folder: Path) -> dict[str, FileState]:
-    return {name: FileState.of(folder / name) for name in (DISK, KERNEL, INITRD)}
+def _states(folder: Path, manifest: Manifest) -> dict[str, FileState]:
+    return {name: FileState.of(folder / name) for name in manifest.sha256}
 
 
-def _write_stamp(folder: Path) -> None:
+def _write_stamp(folder: Path, manifest: Manifest) -> None:
     fresh = folder / f".{STAMP}.{os.getpid()}"
-    fresh.write_bytes(msgspec.json.encode(Stamp(_boot_id(), _states(folder))))
+    fresh.write_bytes(msgspec.json.encode(Stamp(_boot_id(), _states(folder, manifest))))
     fresh.replace(folder / STAMP)
 
 
-def _stamp_holds(folder: Path) -> bool:
+def _stamp_holds(folder: Path, manifest: Manifest) -> bool:
     try:
         stamp = msgspec.json.decode((folder / STAMP).read_bytes(), type=Stamp)
     except (OSError, msgspec.DecodeError):
         return False
-    return stamp.boot_id == _boot_id() and stamp.files == _states(folder)
+    return stamp.boot_id == _boot_id() and stamp.files == _states(folder, manifest)
 
 
 def _boot_id() -> str:
@@ -205,6 +220,13 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def prune(images: Path, keep: Path, name: str, unused_s: float, now: float) -> None:
+    """Remove other images of this name that nobody has used for so many seconds before `now` (since 1970)."""
+    for path in images.glob(f"{name}-{'[0-9a-f]' * KEY_DIGITS}"):
+        if path != keep and path.stat().st_mtime < now - unused_s:
+            discard(path)
 
 
 def discard(folder: Path) -> None:

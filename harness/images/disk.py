@@ -35,7 +35,7 @@ FAT_SERIAL = (ROOT_UUID.int >> 32) & 0xFFFFFFFF
 
 
 def assemble_disk(recipe: Recipe, folder: Path, log: Path) -> Path:
-    """Make `folder`/disk.raw from `folder`/rootfs.tar; leaves vmlinuz, initrd.img and release beside it.
+    """Make `folder`/disk.raw from `folder`/rootfs.tar; leaves kernels, initrds and releases beside it.
 
     Raises ImageError, NoSpace or ToolMissing.
     """

@@ -16,8 +16,13 @@ from harness.registry import unknown
 PackageName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 #: no character that GRUB's script or a shell would take for more than itself
 KernelWord = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.,:/=+@%-]+$")]
+#: a package of another suite, such as `linux-image-amd64/bookworm-backports`
+PackageOfSuite = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+.-]+/[a-z][a-z0-9-]*$")]
 UnitName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@:-]+\.(service|timer|socket|target|mount|path)$")]
 Snapshot = Annotated[str, Meta(pattern=r"^[0-9]{8}T[0-9]{6}Z$")]
+
+#: key of a recipe file that names another recipe, whose keys count where this one names none
+BASE = "base"
 
 
 class RecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -32,6 +37,8 @@ class RecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     #: size of the root file system in MiB
     disk_mib: Annotated[int, Meta(ge=256, le=1 << 20)]
     packages: tuple[PackageName, ...]
+    #: kernels beside the one of `packages`, which stays the default: PACKAGE/SUITE, from the same mirror
+    more_kernels: tuple[PackageOfSuite, ...] = ()
     #: packages that lie in /var/cache/kexec-harness of the guest, for scenarios to install
     spare_packages: tuple[PackageName, ...] = ()
     #: words of the kernel command line, after `root=LABEL=kexec-root ro`
@@ -75,8 +82,11 @@ def load_recipe(images_dir: Path, name: str) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read one recipe file. Raises ConfigError with file and line."""
+    """Read one recipe file, and the one it is based on. Raises ConfigError with file and line."""
     text, table = read_toml(path)
+    if BASE in table:
+        table = {**_base_of(path, text, table), **table}
+        del table[BASE]
     try:
         content = msgspec.convert(table, RecipeFile)
     except msgspec.ValidationError as error:
@@ -88,9 +98,25 @@ def read_recipe(path: Path) -> Recipe:
     return Recipe(name=path.stem, **msgspec.structs.asdict(content))
 
 
+def _base_of(path: Path, text: str, table: dict[str, Any]) -> dict[str, Any]:
+    """The keys of the recipe that this one is based on; they count where it does not have them itself."""
+    names = [name for name in recipe_files(path.parent) if name != path.stem]
+    if table[BASE] not in names:
+        raise ConfigError(
+            unknown(str(table[BASE]), "recipe to be based on", names), file=path, line=line_of(text, (BASE,)), key=BASE
+        )
+    base = path.with_name(f"{table[BASE]}.toml")
+    _, below = read_toml(base)
+    if BASE in below:
+        problem = f"{base.name} is based on another itself; one step is all there is"
+        raise ConfigError(problem, file=path, line=line_of(text, (BASE,)), key=BASE)
+    read_recipe(base)
+    return below
+
+
 def _wrong_recipe(path: Path, text: str, table: dict[str, Any], message: str) -> ConfigError:
     """Turn msgspec's message (``Expected `int`, got `str` - at `$.disk_mib` ``) into one with a place."""
-    keys = [field.name for field in msgspec.structs.fields(RecipeFile)]
+    keys = [BASE, *(field.name for field in msgspec.structs.fields(RecipeFile))]
     if wrong := re.search(r"unknown field `(.+?)`", message):
         key = wrong[1]
         return ConfigError(unknown(key, "key", keys), file=path, line=line_of(text, (key,)), key=key)

@@ -41,6 +41,15 @@ SPARE_SCRIPT = (
     ' --option "Dir::Cache::archives=$1/var/cache/kexec-harness/" install '
 )
 
+#: Kernels of other suites: fetched like the spare packages, installed beside the one that is there. Which one a boot
+#: starts is what these links say, and a kernel's installation turns them to the newest.
+MORE_KERNELS_SCRIPT = (
+    'set -e; kernel=$(readlink "$1/vmlinuz"); initrd=$(readlink "$1/initrd.img")'
+    '; APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --download-only --no-install-recommends install {packages}'
+    '; chroot "$1" apt-get --yes --no-download --no-install-recommends install {packages}; chroot "$1" apt-get clean'
+    '; ln -sfn "$kernel" "$1/vmlinuz"; ln -sfn "$initrd" "$1/initrd.img"; rm -f "$1/vmlinuz.old" "$1/initrd.img.old"'
+)
+
 
 def build_rootfs(
     recipe: Recipe,
@@ -58,8 +67,25 @@ def build_rootfs(
     """
     guest_tar, target = folder / "guest.tar", folder / "rootfs.tar"
     write_tar(files, guest_tar, EPOCH)
-    command = [
-        *mode_words(),
+    command = [*mode_words(), *mmdebstrap_words(recipe, mirror=mirror, guest_tar=guest_tar, target=target)]
+    env = {"SOURCE_DATE_EPOCH": str(EPOCH), "DEBIAN_FRONTEND": "noninteractive"}
+    if os.geteuid() == 0:
+        env["TMPDIR"] = str(folder)
+    run(
+        command,
+        log=log,
+        env=env,
+        on_line=_stages(on_stage),
+        explain=lambda tail: explain(tail, recipe, mirror),
+        tool="mmdebstrap",
+    )
+    return target
+
+
+def mmdebstrap_words(recipe: Recipe, *, mirror: str, guest_tar: Path, target: Path) -> list[str]:
+    """What mmdebstrap is told, after the mode; pure."""
+    suites = dict.fromkeys(kernel.partition("/")[2] for kernel in recipe.more_kernels)
+    return [
         "--variant=minbase",
         "--format=tar",
         f"--architectures={DEBIAN_ARCH[recipe.arch]}",
@@ -76,19 +102,8 @@ def build_rootfs(
         recipe.release,
         str(target),
         mirror,
+        *(f"deb {mirror} {suite} main" for suite in suites),
     ]
-    env = {"SOURCE_DATE_EPOCH": str(EPOCH), "DEBIAN_FRONTEND": "noninteractive"}
-    if os.geteuid() == 0:
-        env["TMPDIR"] = str(folder)
-    run(
-        command,
-        log=log,
-        env=env,
-        on_line=_stages(on_stage),
-        explain=lambda tail: explain(tail, recipe, mirror),
-        tool="mmdebstrap",
-    )
-    return target
 
 
 def mode_words() -> list[str]:
@@ -108,6 +123,8 @@ def customize_scripts(recipe: Recipe) -> list[str]:
             f'mkdir -p "$1/boot/grub/{platform}" && chroot "$1" grub-mkimage -O {platform} -p /boot/grub'
             f" -c /boot/grub/early.cfg -o /boot/grub/{platform}/{name} {GRUB_MODULES} {modules}"
         )
+    if recipe.more_kernels:
+        scripts.append(MORE_KERNELS_SCRIPT.format(packages=" ".join(recipe.more_kernels)))
     scripts += _init_scripts(recipe)
     if recipe.spare_packages:
         scripts.append(SPARE_SCRIPT + " ".join(recipe.spare_packages))

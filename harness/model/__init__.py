@@ -22,6 +22,7 @@ from harness.model.events import (
     Vcpu,
 )
 from harness.model.evidence import Evidence, Expectation
+from harness.model.kernels import KernelChoice, find_release, is_kernel_file, kernel_choice
 from harness.model.records import (
     SETUP,
     CellRows,
@@ -75,6 +76,7 @@ __all__ = [
     "FirmwareData",
     "Gap",
     "Heartbeat",
+    "KernelChoice",
     "Loader",
     "Milestone",
     "Option",
@@ -90,4 +92,7 @@ __all__ = [
     "Stage",
     "Vcpu",
     "Verdict",
+    "find_release",
+    "is_kernel_file",
+    "kernel_choice",
 ]

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from harness.model.kernels import ARROW, DEFAULT_KERNEL
+
 
 class Firmware(StrEnum):
     SEABIOS = "seabios"
@@ -31,7 +33,8 @@ class Cell(Struct, frozen=True, kw_only=True):
     device_set: str
     firmware: Firmware = Firmware.SEABIOS
     loader: Loader = Loader.GRUB
-    kernel: str = "default"
+    #: as `harness.model.kernels` reads it
+    kernel: str = DEFAULT_KERNEL
     machine: str = "q35"
     arch: str = "x86_64"
 
@@ -42,11 +45,11 @@ class Cell(Struct, frozen=True, kw_only=True):
         for field in ("loader", "kernel", "machine", "arch"):
             value = str(getattr(self, field))
             if value != str(DEFAULT_DIMENSIONS[field]):
-                parts.append(value)
+                parts.append(value.rpartition("/")[2].replace(ARROW, "-to-"))
         return "+".join(part.replace("/", "_") for part in parts)
 
 
-DEFAULT_DIMENSIONS = {"loader": Loader.GRUB, "kernel": "default", "machine": "q35", "arch": "x86_64"}
+DEFAULT_DIMENSIONS = {"loader": Loader.GRUB, "kernel": DEFAULT_KERNEL, "machine": "q35", "arch": "x86_64"}
 
 
 #: one QEMU option with its value ("" for an option that takes none)

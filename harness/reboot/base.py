@@ -19,6 +19,8 @@ class Method(Struct, frozen=True, kw_only=True):
     path: BootPath
     #: nonce -> guest script that arms this method for the next reboot only; not part of the measured time
     arm: Callable[[str], str]
+    #: the only init system that it works with; None: every one
+    init: str | None = None
     #: guest script that asks for the reboot; the measured time starts when it is sent
     trigger: str
 
@@ -44,6 +46,23 @@ REBOOT = "if [ -d /run/systemd/system ]; then systemctl reboot; else reboot; fi"
 
 #: where an image without systemd reads the next kernel's command line, if the next reboot is to be a kexec
 NEXT_COMMAND_LINE = "/run/kexec-harness/command-line"
+
+
+def choose_kernel(release: str) -> str:
+    """Guest script by which the next boot, by kexec or through the boot loader, starts this kernel of the image.
+
+    Everybody in the image goes by these links: GRUB's configuration, kexec-load, Debian's kexec-load-kernel.
+    """
+    return f"""
+set -e
+release={shlex.quote(release)}
+for name in vmlinuz initrd.img; do
+    [ -e "/boot/$name-$release" ] || {{ echo "/boot/$name-$release does not exist"; exit 1; }}
+done
+ln -sfn "boot/vmlinuz-$release" /vmlinuz
+ln -sfn "boot/initrd.img-$release" /initrd.img
+sync
+"""
 
 
 def with_kexec_load() -> str:

@@ -37,6 +37,7 @@ METHOD = Method(
     name=NAME,
     summary="systemctl reboot with Debian's own integration of kexec in place of kexec-load",
     path=BootPath.KEXEC,
+    init="systemd",
     arm=_arm,
     trigger="systemctl reboot",
 )

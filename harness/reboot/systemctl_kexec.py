@@ -21,6 +21,7 @@ METHOD = Method(
     name=NAME,
     summary="systemctl kexec of an image that was loaded by hand beforehand",
     path=BootPath.KEXEC,
+    init="systemd",
     arm=_arm,
     trigger="systemctl kexec",
 )
