@@ -15,8 +15,8 @@ from harness.devices.base import DeviceSet
 from harness.errors import MachineError
 from harness.model import BootPath, Cell, CommandReply, ConsoleData, Event, ProcessExit, Verdict
 from harness.qemu.machine import Machine
-from harness.recording import Recording
 from harness.reboot.base import Method
+from harness.recording import Recording
 from harness.registry import lookup
 
 #: of a file that is put into a guest, as many bytes as one script takes: the agent's shell gets it as one argument, and

@@ -22,7 +22,7 @@ from harness.config import Settings
 from harness.config.table import PROJECT
 from harness.faults.machine import adapt
 from harness.lab import Lab, all_faults, device_sets, methods
-from harness.model import Accel, Cell, CycleEnd, RunInfo
+from harness.model import Accel, BootPath, Cell, CycleEnd, RunInfo
 from harness.registry import lookup
 from harness.store import RECORDS, RUN_FILE, CellStore, create_run, read_records, update_run
 
@@ -75,6 +75,7 @@ class RunSession:
                 identity=Identity(run.run_id, accel.accel, self.lab.qemu.version),
                 seed=settings.seed,
                 blocks=settings.blocks,
+                chain=self._chain(settings),
                 stop=StopSettings(
                     stop=settings.stop,
                     margin=settings.margin,
@@ -88,6 +89,13 @@ class RunSession:
                 say=self._say,
             ).run()
         return finished(self.run_dir, cell)
+
+    def _chain(self, settings: Settings) -> int:
+        arms = [lookup(methods(), name, "method") for name in settings.methods]
+        if settings.chain > 1 and all(arm.path is not BootPath.FIRMWARE for arm in arms):
+            mend = "name one in METHODS, such as kexec,cold"
+            raise settings.error("chain", "a chain of kexecs ends with a method that goes through firmware", mend=mend)
+        return settings.chain
 
     def _spoiler(self, cell: Cell, settings: Settings) -> Spoiler | None:
         if settings.fault is None:
@@ -161,6 +169,7 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
         "KERNEL": cell.kernel,
         "METHODS": ",".join(settings.methods),
         "SEED": str(settings.seed),
+        "CHAIN": str(settings.chain),
         "ACCEL": accel.value,
         "MEMORY": str(settings.memory),
         "SMP": str(settings.smp),
