@@ -33,7 +33,10 @@ def classify(evidence: Evidence) -> Judgement:
     """Judge a cycle. Pure: the same evidence always gives the same judgement."""
     expectation = evidence.expectation
     progress = Progress(
-        expectation.boot_id_before, offset=evidence.console_offset, newlines=evidence.console_newlines
+        expectation.boot_id_before,
+        offset=evidence.console_offset,
+        newlines=evidence.console_newlines,
+        power_cycle=expectation.power_cycle,
     ).feed_all(evidence.events)
     path, proofs = prove(progress, expectation)
     case = Case(evidence, progress, path, proofs)

@@ -135,6 +135,16 @@ def decided_by_text(case: Case) -> Verdict | None:
     return case.fail_by(sign, failure_class)
 
 
+def _not_switched_off(case: Case) -> Verdict | None:
+    """A reset is no power cycle, wherever it leads."""
+    progress = case.progress
+    if not case.evidence.expectation.power_cycle or progress.switched_off is not None or not progress.resets:
+        return None
+    reason = "the machine was reset instead of switched off"
+    stage = _stage_of_reset(progress.reset_after[0][0])
+    return case.fail(FailureClass.UNEXPECTED_RESET, "reset-not-off", reason, stage=stage, span=QMP)
+
+
 def _resets(case: Case) -> Verdict | None:
     count = len(case.progress.resets)
     if not count:
@@ -195,5 +205,6 @@ MACHINE_QUESTIONS: tuple[Question, ...] = (
     _qemu_hung,
     _stopped_by_host,
     _ending_before_reset,
+    _not_switched_off,
     _resets,
 )

@@ -21,6 +21,8 @@ class Method(Struct, frozen=True, kw_only=True):
     arm: Callable[[str], str]
     #: guest script that asks for the reboot; the measured time starts when it is sent
     trigger: str
+    #: the trigger has the guest switch the machine off; the host switches it on again
+    power_cycle: bool = False
 
 
 def remember(nonce: str) -> str:
