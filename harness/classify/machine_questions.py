@@ -196,6 +196,21 @@ def _stage_of_reset(after: Milestone | None) -> Stage:
     return Stage.HANDOFF
 
 
+def broken_emulator(case: Case, verdict: Verdict) -> Verdict:
+    """The verdict, unless the emulated CPU is seen to be broken: then a failure says nothing of the guest.
+
+    A guest cannot bring this about: whatever it writes to its flags register, these bits stay 0.
+    """
+    flags = case.progress.pulse.impossible_flags
+    if flags is None or verdict.outcome is not Outcome.FAIL or verdict.blame is Blame.HOST:
+        return verdict
+    reason = f"the emulated CPU is broken: bits {flags} of its flags register cannot be set; seen was: {verdict.reason}"
+    broken = case.fail(
+        FailureClass.INFRASTRUCTURE, "impossible-flags", reason, verdict.evidence, span=QMP, blamed=Blame.HOST
+    )
+    return structs.replace(broken, outcome=Outcome.INVALID)
+
+
 MACHINE_QUESTIONS: tuple[Question, ...] = (
     _watchdog,
     _powered_off,
