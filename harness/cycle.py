@@ -114,7 +114,7 @@ class _Watching:
         before = self._progress.marks()
         self._progress.feed(event)
         self._recording.add(event, pin=self._progress.marks() != before)
-        if is_held_reset(event):
+        if is_held_reset(event) or event is self._progress.switched_off:
             if self._at_reset is not None:
                 self._at_reset()
             self._machine.release_reset()
@@ -208,17 +208,17 @@ def run_cycle(
         _prepare(machine, method, device_set, nonce, kernel_chosen)
     except GuestGone:
         # QEMU died under the cycle's hands: a failure like any other time it dies.
-        watched = watch(machine, Progress(before.boot_id), deadlines, _ends(preparation), path=method.path)
+        watched = watch(machine, _progress(expectation), deadlines, _ends(preparation), path=method.path)
         return _judge(expectation, watched, preparation, usual)
     preparation += drain(machine)
     ends = _ends(preparation)
     start = machine.vcpu_time()
     # If QEMU is gone, its end is an event, and watching finds it.
     with contextlib.suppress(GuestGone):
-        if method.path is BootPath.KEXEC:
+        if method.path is BootPath.KEXEC or method.power_cycle:
             machine.hold_resets()
         machine.send(method.trigger, purpose="trigger")
-    watched = watch(machine, Progress(before.boot_id), deadlines, ends, at_reset, path=method.path)
+    watched = watch(machine, _progress(expectation), deadlines, ends, at_reset, path=method.path)
     machine.let_resets_go()
     used = _used(start, machine.vcpu_time())
     findings: tuple[DeviceFinding, ...] = ()
@@ -322,7 +322,12 @@ def _expect(cell: Cell, method: Method, nonce: str, before: Running, kernel_expe
         boot_id_before=before.boot_id,
         kernel_before=before.kernel,
         kernel_expected=kernel_expected,
+        power_cycle=method.power_cycle,
     )
+
+
+def _progress(expectation: Expectation) -> Progress:
+    return Progress(expectation.boot_id_before, power_cycle=expectation.power_cycle)
 
 
 def _used(start: ThreadTime | None, end: ThreadTime | None) -> ThreadTime | None:

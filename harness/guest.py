@@ -16,6 +16,7 @@ from harness.errors import MachineError
 from harness.model import BootPath, Cell, CommandReply, ConsoleData, Event, ProcessExit, Verdict
 from harness.qemu.machine import Machine
 from harness.reboot.base import Method
+from harness.recording import Recording
 from harness.registry import lookup
 
 #: of a file that is put into a guest, as many bytes as one script takes: the agent's shell gets it as one argument, and
@@ -138,20 +139,27 @@ class Guest:
     def end(self, script: str, *, last_words: str, timeout: float = 300.0) -> str:
         """Run a script that ends this system for good, and give what the console said from then on.
 
-        It is over when QEMU ends or a line of the console has `last_words` in it.
+        It is over when QEMU ends or the console has `last_words` in it. Of a console that does not stop
+        talking, the first and the last megabytes are kept.
         Raises MachineError if neither happens within `timeout` seconds.
         """
         self.machine.send(script, purpose="end")
         self._running = None
         deadline = Deadline.after(self.machine.clock, timeout)
-        said = ""
-        while (event := self.machine.next_event(deadline)) is not None:
-            self.events.append(event)
+        recording, line, over = Recording(), "", False
+        while not over and (event := self.machine.next_event(deadline)) is not None:
+            recording.add(event)
             if isinstance(event, ConsoleData):
-                said += event.text
-            if isinstance(event, ProcessExit) or last_words in said:
-                return said
-        raise MachineError(f"the system did not end within {timeout:.0f} s; it said last: {said[-400:]!r}")
+                line += event.text
+                over = last_words in line
+                line = line[-len(last_words) :]
+            over |= isinstance(event, ProcessExit)
+        kept = recording.events()
+        self.events += kept
+        said = "".join(event.text for event in kept if isinstance(event, ConsoleData))
+        if not over:
+            raise MachineError(f"the system did not end within {timeout:.0f} s; it said last: {said[-400:]!r}")
+        return said
 
     def _up(self) -> Running:
         if self._running is None:

@@ -79,6 +79,14 @@ def cold() -> list[Event]:
     return [TRIGGER, *SHUTDOWN, *THROUGH_FIRMWARE, *BOOT, ready(122.0)]
 
 
+def power_cycle() -> list[Event]:
+    """A power cycle that goes well: the guest switches itself off, the host switches it on again."""
+    off = QmpEvent(104.0, "SHUTDOWN", {"guest": True, "reason": "guest-shutdown"})
+    on = QmpEvent(104.1, "RESET", {"guest": False, "reason": "host-qmp-system-reset"})
+    said = text(103.9, "[   20.100000] reboot: Power down")
+    return [TRIGGER, *SHUTDOWN, said, off, on, *THROUGH_FIRMWARE[3:], *BOOT, ready(122.0)]
+
+
 def died(t: float, status: int, stderr: str = "") -> ProcessExit:
     return ProcessExit(t, status, stderr)
 
@@ -100,5 +108,6 @@ def evidence(
         boot_id_before="old",
         kernel_before=KERNEL,
         kernel_expected=KERNEL,
+        power_cycle=method == "power-cycle",
     )
     return Evidence(expectation=expectation, events=tuple(events), ended_by=ended_by, **more)

@@ -16,6 +16,7 @@ from reboots import (
     died,
     evidence,
     kexec,
+    power_cycle,
     ready,
     reset,
     text,
@@ -35,6 +36,7 @@ from harness.model import (
     Milestone,
     Outcome,
     QmpEvent,
+    Vcpu,
 )
 
 
@@ -57,6 +59,24 @@ def test_a_kexec_that_goes_well_passes_with_five_agreeing_channels():
 def test_a_cold_reboot_that_goes_well_passes():
     judged = verdict(cold(), "cold")
     assert (judged.outcome, judged.failure_class, judged.path) == (Outcome.PASS, None, BootPath.FIRMWARE)
+
+
+def test_a_machine_that_was_switched_off_and_on_passes_as_a_power_cycle_only():
+    judged = verdict(power_cycle(), "power-cycle")
+    assert (judged.outcome, judged.path) == (Outcome.PASS, BootPath.FIRMWARE)
+    assert verdict(power_cycle(), "cold", EndReason.FATAL).failure_class is FailureClass.POWERED_OFF
+    assert verdict(power_cycle(), "kexec", EndReason.FATAL).failure_class is FailureClass.POWERED_OFF
+
+
+def test_a_reset_is_no_power_cycle():
+    judged = verdict(cold(), "power-cycle")
+    assert (judged.failure_class, judged.rule) == (FailureClass.UNEXPECTED_RESET, "reset-not-off")
+
+
+def test_switching_off_once_more_is_a_failure_of_a_power_cycle():
+    again = QmpEvent(112.0, "SHUTDOWN", {"guest": True, "reason": "guest-shutdown"})
+    events = [event for event in power_cycle() if event.t < 112.0]
+    assert verdict([*events, again], "power-cycle", EndReason.FATAL).failure_class is FailureClass.POWERED_OFF
 
 
 def test_phases_follow_one_another_and_add_up():
@@ -394,3 +414,36 @@ def test_a_qemu_that_ends_takes_its_socket_with_it():
     lost = QmpEvent(106.0, "CONNECTION_LOST")
     judged = verdict([TRIGGER, *SHUTDOWN, *JUMP, lost, died(106.1, -9)], ended_by=EndReason.EXIT)
     assert judged.failure_class == "qemu_abort"
+
+
+def broken_cpu(t: float, *, halted: bool = True, flags: str | None = "41588000") -> Heartbeat:
+    return Heartbeat(t, 3.0, "running", vcpus=(Vcpu(halted=halted, interrupts=True, impossible_flags=flags),))
+
+
+OOPS = text(115.0, "[    7.300000] Oops: general protection fault, maybe for address 0x10: 0000 [#1] PREEMPT SMP NOPTI")
+
+
+def test_a_failure_on_an_emulated_cpu_that_is_broken_says_nothing_of_the_guest():
+    events = [*kexec()[:-1], OOPS, broken_cpu(130.0), broken_cpu(131.0)]
+    judged = verdict(events, ended_by=EndReason.DEADLINE)
+    assert (judged.outcome, judged.rule) == (Outcome.INVALID, "impossible-flags")
+    assert "41588000" in judged.reason
+    assert "oops" in judged.reason
+
+
+@pytest.mark.parametrize(
+    "beats",
+    [
+        [broken_cpu(130.0)],
+        [broken_cpu(130.0, halted=False), broken_cpu(131.0, halted=False)],
+        [broken_cpu(130.0), broken_cpu(131.0, flags=None), broken_cpu(132.0)],
+        [broken_cpu(130.0, flags=None), broken_cpu(131.0, flags=None)],
+    ],
+    ids=["once", "running", "gone", "healthy"],
+)
+def test_a_cpu_is_not_called_broken_for_less(beats):
+    assert verdict([*kexec()[:-1], OOPS, *beats], ended_by=EndReason.DEADLINE).outcome is Outcome.FAIL
+
+
+def test_a_reboot_that_went_well_passes_on_any_cpu():
+    assert verdict([broken_cpu(100.1), broken_cpu(100.2), *kexec()]).outcome is Outcome.PASS

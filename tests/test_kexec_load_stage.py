@@ -314,3 +314,25 @@ fi
 """
     + GRUB_CFG
 )
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [("kexec_file_load", "--kexec-file-syscall"), ("kexec_load", "--kexec-syscall")]
+)
+def test_the_call_that_the_settings_name_is_the_only_one_made(any_machine, name, option):
+    machine = any_machine
+    machine.config(f"KERNEL={KERNEL}\nINITRD={INITRD}\nLOAD_CALL={name}\n")
+    machine.load()
+    assert syscalls(machine) == [option]
+    fail_always(machine, "fail Function not implemented")
+    done = machine.run("load")
+    assert done.returncode == 1
+    assert set(syscalls(machine)) - {"--unload"} == {option}
+    assert not machine.loaded
+
+
+def test_a_call_that_does_not_exist_is_as_good_as_none(machine):
+    machine.config(f"KERNEL={KERNEL}\nINITRD={INITRD}\nLOAD_CALL=kexec_reboot\n")
+    said = machine.load()
+    assert "LOAD_CALL=kexec_reboot is neither kexec_file_load nor kexec_load; taken as unset" in said
+    assert syscalls(machine) == ["--kexec-file-syscall"]

@@ -124,3 +124,17 @@ def test_a_fault_that_cannot_strike_is_a_mistake_of_settings(soak, options, comp
     result, _ = soak(0.0, "--kexec-blocks=2", *options)
     assert result.ret == 4
     (result.stderr if result.errlines else result.stdout).fnmatch_lines([f"*{complaint}"])
+
+
+def test_a_chain_kexecs_as_often_in_a_row_as_told(soak):
+    _, folder = soak(0.0, "--kexec-stop=fixed", "--kexec-blocks=10", "--kexec-chain=5", "--kexec-margin=50%")
+    (records,) = folder.glob("cells/*/cycles.jsonl")
+    ends = [line for line in map(json.loads, records.read_text().splitlines()) if line["record"] == "end"]
+    depths = [end["chain_depth"] for end in ends if end["method"] == "kexec"]
+    assert depths == [1, 2, 3, 4, 5] * 2
+
+
+def test_a_chain_without_an_end_is_a_mistake_of_settings(soak):
+    result, _ = soak(0.0, "--kexec-methods=kexec", "--kexec-chain=5", "--kexec-blocks=5")
+    assert result.ret == 4
+    result.stdout.fnmatch_lines(["*--kexec-chain: a chain of kexecs ends with a method that goes through firmware*"])

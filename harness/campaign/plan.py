@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 
@@ -20,21 +21,27 @@ class Slot(Struct, frozen=True):
     method: Method
 
 
-def plan(methods: Sequence[Method], blocks: int, seed: int, cell_id: str) -> Iterator[Slot]:
+def plan(methods: Sequence[Method], blocks: int, seed: int, cell_id: str, *, chain: int = 1) -> Iterator[Slot]:
     """The cycles of a cell in their order; the same seed and cell give the same plan.
 
     Blocks come in twos, the second the mirror image of the first (ABBA or BAAB, drawn at random), so that a
-    drift of the host's speed hits every arm alike.
+    drift of the host's speed hits every arm alike. With a `chain` of n, every arm has n cycles in a row (AAABBB, of n
+    blocks), and always the same one comes first, so that no chain runs into the next one of its own arm; then drift
+    is met within n blocks only.
     """
     # Seeding with text is stable across processes, unlike hash().
     rng = random.Random(f"{seed}/{cell_id}")
+    numbers = itertools.count()
     order: list[Method] = []
-    cycle = 0
-    for block in range(blocks):
-        order = rng.sample(list(methods), len(methods)) if block % 2 == 0 else order[::-1]
+    for first in range(0, blocks, chain):
+        mirrored = chain == 1 and first % 2 == 1
+        if mirrored:
+            order.reverse()
+        elif chain == 1 or first == 0:
+            order = rng.sample(list(methods), len(methods))
         for position, method in enumerate(order):
-            yield Slot(cycle, block, position, method)
-            cycle += 1
+            for block in range(first, min(first + chain, blocks)):
+                yield Slot(next(numbers), block, position, method)
 
 
 def nonce_of(seed: int, cell_id: str, cycle: int) -> str:

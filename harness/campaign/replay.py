@@ -54,6 +54,7 @@ def replay_cell(recording: Path, cell: Cell, run_dir: Path) -> list[CycleEnd]:
             identity=Identity(run.run_id, run.accel, run.qemu_version),
             seed=run.seed,
             blocks=int(run.settings["blocks"].value),
+            chain=int(run.settings["chain"].value) if "chain" in run.settings else 1,
             stop=_stop(run),
             make_machine=lambda: _next_machine(machines, clock, run),
             store=store,

@@ -60,6 +60,7 @@ class CellCampaign:
         identity: Identity,
         seed: int,
         blocks: int,
+        chain: int = 1,
         stop: StopSettings,
         spoiler: Spoiler | None = None,
         make_machine: Callable[[], Machine],
@@ -69,7 +70,7 @@ class CellCampaign:
         say: Callable[[str], None],
     ) -> None:
         self._cell, self._methods, self._device_set = cell, methods, device_set
-        self._seed, self._blocks, self._stop = seed, blocks, stop
+        self._seed, self._blocks, self._chain, self._stop = seed, blocks, chain, stop
         self._spoiler = spoiler
         self._record = Recorder(cell, identity)
         self._make_machine = make_machine
@@ -96,7 +97,7 @@ class CellCampaign:
         Raises MachineError when no machine comes up any more; what was recorded until then stays.
         """
         try:
-            for slot in plan(self._methods, self._blocks, self._seed, self._cell.cell_id):
+            for slot in plan(self._methods, self._blocks, self._seed, self._cell.cell_id, chain=self._chain):
                 self._run_slot(slot)
                 if slot.order == len(self._methods) - 1 and self._is_enough(slot):
                     break

@@ -22,7 +22,7 @@ from harness.config import Settings
 from harness.config.table import PROJECT
 from harness.faults.machine import adapt
 from harness.lab import Lab, all_faults, device_sets, methods
-from harness.model import Accel, Cell, CycleEnd, RunInfo, is_kernel_file
+from harness.model import Accel, BootPath, Cell, CycleEnd, RunInfo, is_kernel_file
 from harness.reboot.base import Method
 from harness.registry import lookup
 from harness.store import RECORDS, RUN_FILE, CellStore, create_run, read_records, update_run
@@ -77,6 +77,7 @@ class RunSession:
                 identity=Identity(run.run_id, accel.accel, self.lab.qemu.version),
                 seed=settings.seed,
                 blocks=settings.blocks,
+                chain=self._chain(settings, cell),
                 stop=StopSettings(
                     stop=settings.stop,
                     margin=settings.margin,
@@ -97,6 +98,17 @@ class RunSession:
         if method.init not in {None, init}:
             raise self.settings.error("methods", f"{name} needs {method.init}, and the image has {init}")
         return method
+
+    def _chain(self, settings: Settings, cell: Cell) -> int:
+        arms = [lookup(methods(), name, "method") for name in settings.methods]
+        if settings.chain > 1 and all(arm.path is not BootPath.FIRMWARE for arm in arms):
+            mend = "name one in METHODS, such as kexec,cold"
+            raise settings.error("chain", "a chain of kexecs ends with a method that goes through firmware", mend=mend)
+        kernels = self.lab.kernels(cell)
+        if settings.chain > 1 and kernels is not None and kernels.outgoing != kernels.incoming:
+            problem = "from one kernel to another is one kexec: a cold reboot leads back before the next"
+            raise settings.error("chain", problem)
+        return settings.chain
 
     def _spoiler(self, cell: Cell, settings: Settings) -> Spoiler | None:
         if settings.fault is None:
@@ -170,6 +182,7 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
         "KERNEL": str(Path(cell.kernel).expanduser().resolve()) if is_kernel_file(cell.kernel) else cell.kernel,
         "METHODS": ",".join(settings.methods),
         "SEED": str(settings.seed),
+        "CHAIN": str(settings.chain),
         "ACCEL": accel.value,
         "MEMORY": str(settings.memory),
         "SMP": str(settings.smp),

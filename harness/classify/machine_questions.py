@@ -135,6 +135,16 @@ def decided_by_text(case: Case) -> Verdict | None:
     return case.fail_by(sign, failure_class)
 
 
+def _not_switched_off(case: Case) -> Verdict | None:
+    """A reset is no power cycle, wherever it leads."""
+    progress = case.progress
+    if not case.evidence.expectation.power_cycle or progress.switched_off is not None or not progress.resets:
+        return None
+    reason = "the machine was reset instead of switched off"
+    stage = _stage_of_reset(progress.reset_after[0][0])
+    return case.fail(FailureClass.UNEXPECTED_RESET, "reset-not-off", reason, stage=stage, span=QMP)
+
+
 def _resets(case: Case) -> Verdict | None:
     count = len(case.progress.resets)
     if not count:
@@ -186,6 +196,21 @@ def _stage_of_reset(after: Milestone | None) -> Stage:
     return Stage.HANDOFF
 
 
+def broken_emulator(case: Case, verdict: Verdict) -> Verdict:
+    """The verdict, unless the emulated CPU is seen to be broken: then a failure says nothing of the guest.
+
+    A guest cannot bring this about: whatever it writes to its flags register, these bits stay 0.
+    """
+    flags = case.progress.pulse.impossible_flags
+    if flags is None or verdict.outcome is not Outcome.FAIL or verdict.blame is Blame.HOST:
+        return verdict
+    reason = f"the emulated CPU is broken: bits {flags} of its flags register cannot be set; seen was: {verdict.reason}"
+    broken = case.fail(
+        FailureClass.INFRASTRUCTURE, "impossible-flags", reason, verdict.evidence, span=QMP, blamed=Blame.HOST
+    )
+    return structs.replace(broken, outcome=Outcome.INVALID)
+
+
 MACHINE_QUESTIONS: tuple[Question, ...] = (
     _watchdog,
     _powered_off,
@@ -195,5 +220,6 @@ MACHINE_QUESTIONS: tuple[Question, ...] = (
     _qemu_hung,
     _stopped_by_host,
     _ending_before_reset,
+    _not_switched_off,
     _resets,
 )

@@ -61,11 +61,18 @@ class Progress:
     """Feed it a cycle's events in order of arrival; read how far the reboot has come.
 
     `boot_id_before` is the boot id of the system that was asked to reboot: its own reports do not count. `host_clock`
-    False: the events carry no times, as those made from a file.
+    False: the events carry no times, as those made from a file. `power_cycle`: the guest was asked to switch the
+    machine off, and the host switches it on again.
     """
 
     def __init__(
-        self, boot_id_before: str | None, *, host_clock: bool = True, offset: int = 0, newlines: int = 0
+        self,
+        boot_id_before: str | None,
+        *,
+        host_clock: bool = True,
+        offset: int = 0,
+        newlines: int = 0,
+        power_cycle: bool = False,
     ) -> None:
         self.at: dict[Milestone, float] = {}
         #: time of each burst of resets
@@ -77,7 +84,9 @@ class Progress:
         self.firmware_spoke = False
         self.exit: ProcessExit | None = None
         self.watchdog: QmpEvent | None = None
-        #: the machine was switched off by its guest
+        #: the machine was switched off by its guest, as it was to be
+        self.switched_off: QmpEvent | None = None
+        #: the machine was switched off by its guest, and was not to be
         self.powered_off: QmpEvent | None = None
         #: the guest's report that its boot is finished
         self.ready: dict[str, Any] | None = None
@@ -90,6 +99,7 @@ class Progress:
         self.console = ConsoleReader(self, host_clock=host_clock, offset=offset, newlines=newlines)
         #: what the machine is doing while it is silent
         self.pulse = Pulse()
+        self._power_cycle = power_cycle
         self._last: Milestone | None = None
         self._boot_id_before = boot_id_before
         self._trigger_id: int | None = None
@@ -176,6 +186,7 @@ class Progress:
             self.firmware_spoke,
             self.watchdog,
             self.powered_off,
+            self.switched_off,
             self.ready is not None,
             self.identity,
             self.disowned,
@@ -204,6 +215,10 @@ class Progress:
             self._held = False
         elif name == "RESET":
             self._reset(t, by_host=str(reason).startswith("host-"))
+        elif name == "SHUTDOWN" and reason == "guest-shutdown" and self._power_cycle and self.switched_off is None:
+            self.switched_off = event
+            self._held = True
+            self._reset(t, by_host=False)
         elif name == "SHUTDOWN" and reason == "guest-shutdown":
             self.powered_off = self.powered_off or event
         elif name == "WATCHDOG":

@@ -57,6 +57,8 @@ class Pulse:
         self.waited_s = 0.0
         #: the same, when this state began
         self.waited_before_s = 0.0
+        #: what a standing vCPU had in its flags register and cannot have there, seen twice
+        self.impossible_flags: str | None = None
         self._seen_at: float | None = None
         self._last: Heartbeat | None = None
         #: lowest and highest instruction pointer of each vCPU since it has been in one place
@@ -108,6 +110,7 @@ class Pulse:
     def _beat(self, beat: Heartbeat) -> None:
         last, self._last = self._last, beat
         if last is not None:
+            self.impossible_flags = self.impossible_flags or _impossible(last, beat)
             self.waited_s += min(beat.t - last.t, _largest(last, beat, "waiting_s"))
         if beat.runstate is None:
             if beat.unanswered_s >= UNANSWERED_S:
@@ -157,6 +160,14 @@ class Pulse:
 
 def _difference(before: int | None, after: int | None) -> int:
     return 0 if before is None or after is None else after - before
+
+
+def _impossible(last: Heartbeat, beat: Heartbeat) -> str | None:
+    """The same impossible flags of a vCPU that stood still both times; of a running one, QEMU's answer is a guess."""
+    for before, after in zip(last.vcpus, beat.vcpus, strict=False):
+        if before.halted and after.halted and before.impossible_flags == after.impossible_flags is not None:
+            return after.impossible_flags
+    return None
 
 
 def _largest(last: Heartbeat, beat: Heartbeat, field: str) -> float:

@@ -75,6 +75,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     cycle_seconds: float
     #: None: all cells
     shard: Shard | None
+    #: cycles of each arm in a row
+    chain: int
     #: name of the fault that reboots are spoilt with; None: none
     fault: str | None
     #: share of the reboots that it is injected into

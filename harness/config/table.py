@@ -122,6 +122,16 @@ SETTINGS: tuple[Definition, ...] = (
         example="10",
     ),
     Definition(
+        name="chain",
+        per_cell=True,
+        kind=Kind.WHOLE,
+        help="cycles of each method in a row, for what builds up from kexec to kexec; 1: interleaved as well as can be",
+        default=1,
+        low=1,
+        high=MAX_BLOCKS,
+        example="20",
+    ),
+    Definition(
         name="jobs",
         kind=Kind.WHOLE,
         help="cells to run side by side",

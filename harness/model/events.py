@@ -70,6 +70,8 @@ class Vcpu(Struct, frozen=True):
     halted: bool | None = None
     #: whether it would take one
     interrupts: bool | None = None
+    #: bits of its flags register, in hexadecimal, which no CPU of its kind can set; None where there are none
+    impossible_flags: str | None = None
 
 
 class Heartbeat(Struct, frozen=True, tag="heartbeat", tag_field="channel"):

@@ -22,6 +22,8 @@ class Expectation(Struct, frozen=True, kw_only=True):
     kernel_before: str
     #: None when any kernel will do
     kernel_expected: str | None = None
+    #: the machine was to be switched off by its guest, and on again by the host
+    power_cycle: bool = False
 
 
 class Evidence(Struct, frozen=True, kw_only=True):

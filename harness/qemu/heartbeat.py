@@ -30,6 +30,8 @@ _CPU = re.compile(r"^CPU#\d+", re.MULTILINE)
 _IP = re.compile(r"\b(?:[RE]IP|PC)=([0-9a-fA-F]{8,16})\b")
 _FLAGS = re.compile(r"\b[RE]FL=([0-9a-fA-F]{8})\b")
 _HALTED = re.compile(r"\bHLT=([01])\b")
+#: bits of EFLAGS that are always 0 (Intel SDM volume 1, 3.4.3: 3, 5, 15 and from 22 on)
+IMPOSSIBLE_FLAGS = 0xFFC0_8028
 
 Execute = Callable[[str, dict[str, Any] | None], Awaitable[Any]]
 
@@ -127,11 +129,13 @@ def read_registers(text: str) -> list[Vcpu]:
 
 
 def _read_vcpu(block: str) -> Vcpu:
-    ip, flags, halted = _IP.search(block), _FLAGS.search(block), _HALTED.search(block)
+    ip, found, halted = _IP.search(block), _FLAGS.search(block), _HALTED.search(block)
+    flags = int(found[1], 16) if found else None
     return Vcpu(
         ip=ip[1].lower() if ip else None,
         halted=halted[1] == "1" if halted else None,
-        interrupts=bool(int(flags[1], 16) & 0x200) if flags else None,
+        interrupts=bool(flags & 0x200) if flags is not None else None,
+        impossible_flags=f"{flags & IMPOSSIBLE_FLAGS:x}" if flags is not None and flags & IMPOSSIBLE_FLAGS else None,
     )
 
 

@@ -23,6 +23,8 @@ class Method(Struct, frozen=True, kw_only=True):
     init: str | None = None
     #: guest script that asks for the reboot; the measured time starts when it is sent
     trigger: str
+    #: the trigger has the guest switch the machine off; the host switches it on again
+    power_cycle: bool = False
 
 
 def remember(nonce: str) -> str:
@@ -43,9 +45,12 @@ PATIENT = "LOAD_TIMEOUT=75"
 #: Guest script that asks for a reboot as the image's init system wants it. Up to systemd 254 its `reboot` is a kexec
 #: whenever a kernel is loaded, and `systemctl reboot` never; elsewhere there is only one of them.
 REBOOT = "if [ -d /run/systemd/system ]; then systemctl reboot; else reboot; fi"
+POWER_OFF = "if [ -d /run/systemd/system ]; then systemctl poweroff; else poweroff; fi"
 
 #: where an image without systemd reads the next kernel's command line, if the next reboot is to be a kexec
 NEXT_COMMAND_LINE = "/run/kexec-harness/command-line"
+#: and kexec-load's settings, as far as it has an equal for them: LOAD_CALL
+NEXT_SETTINGS = "/run/kexec-harness/settings"
 
 
 def choose_kernel(release: str) -> str:

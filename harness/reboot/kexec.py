@@ -5,9 +5,12 @@ An image without systemd has no kexec-load: there the script that ends the syste
 
 from __future__ import annotations
 
+import shlex
+
 from harness.model import BootPath
 from harness.reboot.base import (
     NEXT_COMMAND_LINE,
+    NEXT_SETTINGS,
     NONCE_WORD,
     PATIENT,
     REBOOT,
@@ -20,21 +23,24 @@ from harness.reboot.base import (
 NAME = "kexec"
 
 
-def _arm(nonce: str) -> str:
+def arm(nonce: str, *more: str) -> str:
+    """Guest script that has kexec-load load a kernel with this nonce, under `more` settings of its own."""
     # The nonce on the next kernel's command line is one proof of the path: only a kexec puts it there. A failure must
     # not turn later cycles of the arm cold, which MAX_FAILURES does for people.
+    words = shlex.join([f'APPEND_ONCE="{NONCE_WORD}={nonce}"', "MAX_FAILURES=0", PATIENT, *more])
     return f"""
 set -e
 {remember(nonce)}
 if ! [ -d /run/systemd/system ]; then
 {command_line_with(nonce)}
     printf '%s\\n' "$command_line" >{NEXT_COMMAND_LINE}
+    printf '%s\\n' {shlex.join(more)} >{NEXT_SETTINGS}
     exit
 fi
 {with_kexec_load()}
 kexec-load unskip
 mkdir -p /run/kexec-load/conf.d
-printf '%s\\n' 'APPEND_ONCE="{NONCE_WORD}={nonce}"' MAX_FAILURES=0 {PATIENT} >/run/kexec-load/conf.d/kexec-harness.conf
+printf '%s\\n' {words} >/run/kexec-load/conf.d/kexec-harness.conf
 """
 
 
@@ -42,6 +48,6 @@ METHOD = Method(
     name=NAME,
     summary="a reboot with kexec-load in service",
     path=BootPath.KEXEC,
-    arm=_arm,
+    arm=arm,
     trigger=REBOOT,
 )

@@ -68,5 +68,9 @@ def deciding_text_at(evidence: Evidence) -> float | None:
     """When the text arrived that ended the cycle, on the machine's clock; None if it was no text."""
     if evidence.ended_by is not EndReason.FATAL:
         return None
-    ending = Progress(evidence.expectation.boot_id_before).feed_all(evidence.events).ending
+    ending = (
+        Progress(evidence.expectation.boot_id_before, power_cycle=evidence.expectation.power_cycle)
+        .feed_all(evidence.events)
+        .ending
+    )
     return ending.t if ending is not None else None

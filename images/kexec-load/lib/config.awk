@@ -3,7 +3,7 @@
 # Prints what apply_setting() in config.sh reads. The file's name for messages comes in CONFIG_FILE.
 
 BEGIN {
-    count = split("KERNEL INITRD APPEND APPEND_ONCE LOAD_TIMEOUT MAX_FAILURES", names, " ")
+    count = split("KERNEL INITRD APPEND APPEND_ONCE LOAD_CALL LOAD_TIMEOUT MAX_FAILURES", names, " ")
     for (i = 1; i <= count; i++) known[names[i]] = 1
     LONGEST_LINE = 8192 # twice the longest command line of any architecture
 }

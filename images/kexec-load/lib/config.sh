@@ -9,7 +9,7 @@ CONFIG=$ROOT/etc/default/kexec-load
 # One call of `load` must end before systemd's TimeoutStopSec= (90 s, kexec-load.service), with time to clean up.
 LONGEST_LOAD_TIMEOUT=75
 # What the files set. MAX_FAILURES=0 counts, and never refuses.
-KERNEL='' INITRD='' APPEND='' APPEND_ONCE='' LOAD_TIMEOUT=30 MAX_FAILURES=3
+KERNEL='' INITRD='' APPEND='' APPEND_ONCE='' LOAD_CALL='' LOAD_TIMEOUT=30 MAX_FAILURES=3
 CONFIG_ERROR=''
 
 read_config() {
@@ -20,6 +20,13 @@ read_config() {
     LOAD_TIMEOUT=$checked
     check_number MAX_FAILURES "$MAX_FAILURES" 0 999999999 3
     MAX_FAILURES=$checked
+    case $LOAD_CALL in
+        '' | kexec_file_load | kexec_load) ;;
+        *)
+            warn "LOAD_CALL=$(clean_text "$LOAD_CALL") is neither kexec_file_load nor kexec_load; taken as unset"
+            LOAD_CALL=''
+            ;;
+    esac
 }
 
 read_config_file() {
@@ -42,6 +49,7 @@ apply_setting() {
         INITRD) INITRD=$2 ;;
         APPEND) APPEND=$2 ;;
         APPEND_ONCE) APPEND_ONCE=$2 ;;
+        LOAD_CALL) LOAD_CALL=$2 ;;
         LOAD_TIMEOUT) LOAD_TIMEOUT=$2 ;;
         MAX_FAILURES) MAX_FAILURES=$2 ;;
         warning) warn "$2" ;;

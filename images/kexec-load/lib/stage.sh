@@ -102,13 +102,19 @@ load_or_make_room() {
 
 try_to_load() {
     short_of_memory=no
-    call_kexec kexec_file_load --kexec-file-syscall && return
-    file_load_error=$call_error
-    if locked_down; then
-        STAGE_REASON="$file_load_error; kernel lockdown allows no other way"
-        return 1
+    if [ "$LOAD_CALL" != kexec_load ]; then
+        call_kexec kexec_file_load --kexec-file-syscall && return
+        file_load_error=$call_error
+        if [ "$LOAD_CALL" = kexec_file_load ]; then
+            STAGE_REASON="$file_load_error; LOAD_CALL=$LOAD_CALL allows no other way"
+            return 1
+        fi
+        if locked_down; then
+            STAGE_REASON="$file_load_error; kernel lockdown allows no other way"
+            return 1
+        fi
+        inform "kexec_file_load refused: $file_load_error"
     fi
-    inform "kexec_file_load refused: $file_load_error"
     call_kexec kexec_load --kexec-syscall && return
     STAGE_REASON=$call_error
     return 1
