@@ -255,7 +255,7 @@ def test_a_wrong_command_line_ends_with_4_and_one_message(outcome, arguments, me
 def test_help_and_version(outcome):
     status, out, _ = outcome("--help")
     assert status == 0
-    commands = {"classify", "compare", "doctor", "images", "matrix", "merge", "plan", "report", "selftest"}
+    commands = {"bisect", "classify", "compare", "doctor", "images", "matrix", "merge", "plan", "report", "selftest"}
     assert commands == set(cli.commands)
     assert all(command in out for command in cli.commands)
     assert outcome("--version")[:2] == (0, "kexec-harness, version 0.1.0\n")

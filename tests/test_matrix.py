@@ -168,7 +168,7 @@ def test_the_projects_own_matrix_expands(settings):
             {"kernel": "bookworm"},
             (
                 "command line --kexec-kernel: 'bookworm' is no kernel: "
-                "it is default, a version (6.12), or two (6.1->6.12: from the first to the second)"
+                "it is default, a version (6.12), two (6.1->6.12: from the first to the second), or a file (./bzImage)"
             ),
         ),
         (

@@ -65,7 +65,7 @@ class Recipe(RecipeFile, frozen=True, kw_only=True, omit_defaults=True):
 
 def recipe_files(images_dir: Path) -> dict[str, Path]:
     """Image name -> recipe file, sorted by name."""
-    return {path.stem: path for path in sorted(images_dir.glob("*.toml"))}
+    return {path.stem: path for path in sorted(images_dir.glob("*.toml"), key=lambda path: path.stem)}
 
 
 def recipes(images_dir: Path) -> dict[str, Recipe]:
