@@ -19,7 +19,7 @@ from harness.errors import ConfigError, InfraError, NoSpace
 from harness.faults.base import Fault
 from harness.images.probe_kit import ensure_probe_kit
 from harness.model import Accel, Cell, Loader
-from harness.qemu.arch import ARCHITECTURES
+from harness.model.architectures import ARCHITECTURES
 from harness.qemu.argv import ECHO, MachineSpec, build, flatten, no_commas
 from harness.qemu.folder import PrivateFolder
 from harness.qemu.machine import QemuMachine
