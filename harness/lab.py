@@ -20,7 +20,7 @@ from harness.faults.base import Fault
 from harness.images.own_kernel import OwnKernel, release_of, with_own_kernel
 from harness.images.probe_kit import ensure_probe_kit
 from harness.model import Accel, Cell, KernelChoice, Loader, find_release, is_kernel_file, kernel_choice
-from harness.qemu.arch import ARCHITECTURES
+from harness.model.architectures import ARCHITECTURES
 from harness.qemu.argv import ECHO, MachineSpec, build, flatten, no_commas
 from harness.qemu.folder import PrivateFolder
 from harness.qemu.machine import QemuMachine

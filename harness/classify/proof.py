@@ -17,20 +17,15 @@ was seen to reset is no proof while the kernel keeps silent, and a kernel alone 
 from __future__ import annotations
 
 from harness.classify.milestones import Progress
-from harness.model import BootPath, Expectation, Firmware, Milestone, Proof
-
-#: /proc/sys/kernel/bootloader_type after a kexec, by architecture (type_of_loader 0xD, version 0; Linux
-#: Documentation/arch/x86/boot.rst); other architectures have no such number
-KEXEC_BOOTLOADER_TYPE = {"x86_64": 0xD0}
-#: firmware that reports on the debug port: SeaBIOS always does, release builds of OVMF never do
-TALKATIVE_FIRMWARE = {Firmware.SEABIOS}
+from harness.model import BootPath, Expectation, Milestone, Proof
+from harness.model.architectures import ARCHITECTURES
 
 
 def prove(progress: Progress, expectation: Expectation) -> tuple[BootPath, tuple[Proof, ...]]:
     """The path as far as it is proven, and what each channel said."""
     if progress.ready is None:
         return BootPath.NONE, (_qmp_reset(progress),)
-    outside = (_qmp_reset(progress), _firmware_output(progress, expectation.firmware))
+    outside = (_qmp_reset(progress), _firmware_output(progress, expectation))
     kernels = (_bootloader_type(progress, expectation.arch), _command_line(progress, expectation.nonce))
     proofs = (*outside, *kernels, _kernel_log(progress), _boot_id(progress, expectation.boot_id_before))
     paths = {proof.path for proof in proofs if proof.path is not None}
@@ -47,17 +42,18 @@ def _qmp_reset(progress: Progress) -> Proof:
     return Proof("qmp-reset", path, f"{count} reset{'' if count == 1 else 's'} of the machine")
 
 
-def _firmware_output(progress: Progress, firmware: Firmware) -> Proof:
+def _firmware_output(progress: Progress, expectation: Expectation) -> Proof:
     if progress.firmware_spoke:
         return Proof("firmware-output", BootPath.FIRMWARE, "the firmware printed on its debug port")
-    if firmware in TALKATIVE_FIRMWARE:
+    arch = ARCHITECTURES.get(expectation.arch)
+    if arch is not None and expectation.firmware in arch.talkative_firmware:
         return Proof("firmware-output", BootPath.KEXEC, "the firmware kept silent")
-    return Proof("firmware-output", None, f"{firmware.value} prints nothing on the debug port")
+    return Proof("firmware-output", None, f"{expectation.firmware.value} prints nothing on the debug port")
 
 
 def _bootloader_type(progress: Progress, arch: str) -> Proof:
     found = (progress.ready or {}).get("bootloader_type")
-    kexec = KEXEC_BOOTLOADER_TYPE.get(arch)
+    kexec = ARCHITECTURES[arch].kexec_bootloader_type if arch in ARCHITECTURES else None
     if kexec is None or not isinstance(found, int):
         return Proof("bootloader-type", None, "the kernel does not say")
     path = BootPath.KEXEC if found == kexec else BootPath.FIRMWARE

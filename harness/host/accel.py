@@ -25,6 +25,7 @@ from harness.errors import InfraError
 from harness.host.qemu import QemuBinary
 from harness.host.tools import die_with_parent
 from harness.model import Accel
+from harness.model.architectures import ARCHITECTURES
 
 Request = Literal["auto", "kvm", "tcg"]
 
@@ -125,20 +126,20 @@ def _fingerprint(qemu: QemuBinary, device: Path) -> str:
 
 def probe_argv(accel: Accel, qemu: QemuBinary, kernel: Path, initrd: Path, nonce: str) -> list[str]:
     """The probe guest's command line: nothing but a CPU, memory and a serial port on stdout."""
-    cpu = "host" if accel is Accel.KVM else "max"
+    arch = ARCHITECTURES["x86_64"]
     return [
         str(qemu.path),
         *("-nodefaults", "-no-user-config", "-no-reboot"),
-        *("-machine", "q35"),
+        *("-machine", arch.machines[0]),
         *("-accel", accel.value),
-        *("-cpu", cpu),
+        *("-cpu", arch.cpu[accel]),
         *("-m", "512M"),
         *("-display", "none"),
         *("-chardev", "stdio,id=console,signal=off"),
         *("-serial", "chardev:console"),
         *("-kernel", str(kernel)),
         *("-initrd", str(initrd)),
-        *("-append", f"console=ttyS0 quiet panic=-1 {NONCE_WORD}={nonce}"),
+        *("-append", f"console={arch.serial_console} quiet panic=-1 {NONCE_WORD}={nonce}"),
         *("-sandbox", "on"),
     ]
 

@@ -25,6 +25,7 @@ from harness.images.mirror import choose_mirror
 from harness.images.recipe import Recipe
 from harness.images.rootfs import EPOCH, explain, mode_words
 from harness.images.run import run
+from harness.model.architectures import ARCHITECTURES
 
 #: where Debian's busybox-static is; the package busybox is linked dynamically
 BUSYBOX_PATHS = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
@@ -34,7 +35,7 @@ INIT = f"""#!/bin/busybox sh
 read -r line </proc/cmdline
 for word in $line; do
     case $word in
-        {NONCE_WORD}=*) echo "{PROOF_WORD} ${{word#*=}}" >/dev/ttyS0 ;;
+        {NONCE_WORD}=*) echo "{PROOF_WORD} ${{word#*=}}" >/dev/{ARCHITECTURES["x86_64"].serial_console} ;;
     esac
 done
 /bin/busybox poweroff -f

@@ -13,9 +13,7 @@ from harness.host.tools import find_tool
 from harness.images.guestfiles import PACKAGE, GuestFile, write_tar
 from harness.images.recipe import Recipe
 from harness.images.run import run
-
-#: Debian's names of architectures
-DEBIAN_ARCH = {"x86_64": "amd64"}
+from harness.model.architectures import ARCHITECTURES
 
 #: Everything in an image that carries a time carries this one or an earlier one (2024-01-01 UTC), so that
 #: the same packages give the same disk whenever it is built (https://reproducible-builds.org/specs/source-date-epoch/).
@@ -27,11 +25,6 @@ EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr
 #: GRUB finds its configuration on the root file system, wherever the firmware has put that disk.
 GRUB_EARLY_CONFIG = "search --no-floppy --label --set=root kexec-root\\nset prefix=(\\$root)/boot/grub\\n"
 GRUB_MODULES = "part_msdos ext2 search search_label normal configfile echo linux serial terminal gzio"
-#: target platform of GRUB -> file (below /boot/grub) and the modules that only it needs
-GRUB_IMAGES = {
-    "i386-pc": ("core.img", "biosdisk"),
-    "x86_64-efi": ("core.efi", "fat efi_gop all_video"),
-}
 
 #: Packages that lie in the image without being installed, with what they need: for a kernel installed since boot.
 #: The chroot has no name service, so the host's apt fetches them.
@@ -88,7 +81,7 @@ def mmdebstrap_words(recipe: Recipe, *, mirror: str, guest_tar: Path, target: Pa
     return [
         "--variant=minbase",
         "--format=tar",
-        f"--architectures={DEBIAN_ARCH[recipe.arch]}",
+        f"--architectures={ARCHITECTURES[recipe.arch].debian}",
         f"--include={','.join(recipe.packages)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
         # Guest files come before the packages that would ask about them.
@@ -118,7 +111,7 @@ def mode_words() -> list[str]:
 def customize_scripts(recipe: Recipe) -> list[str]:
     """Shell scripts that finish the root file system; `$1` is its path."""
     scripts = [f'printf "{GRUB_EARLY_CONFIG}" >"$1/boot/grub/early.cfg"']
-    for platform, (name, modules) in GRUB_IMAGES.items():
+    for platform, (name, modules) in ARCHITECTURES[recipe.arch].grub_images.items():
         scripts.append(
             f'mkdir -p "$1/boot/grub/{platform}" && chroot "$1" grub-mkimage -O {platform} -p /boot/grub'
             f" -c /boot/grub/early.cfg -o /boot/grub/{platform}/{name} {GRUB_MODULES} {modules}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from harness.model import Accel, Cell, Firmware, Loader, Option
-from harness.qemu.arch import ARCHITECTURES
+from harness.model.architectures import ARCHITECTURES
 
 #: id of the chardev that echoes what the guest sends, for device sets
 ECHO = "echo"
