@@ -104,6 +104,12 @@ def of_root(image: BuiltImage, request: str) -> str:
     return said_by("debugfs", "-R", request, f"{image.disk}?offset={ROOT_START_MIB * MIB}")
 
 
+def fsck(image: BuiltImage) -> str:
+    """What e2fsck finds; nothing is mended."""
+    command = [str(find_tool("e2fsck")), "-f", "-n", f"{image.disk}?offset={ROOT_START_MIB * MIB}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
 def test_the_kernel_is_what_the_copy_boots_and_the_image_is_untouched(put, image, modules, tmp_path):
     before = hashlib.sha256(image.disk.read_bytes()).hexdigest()
     found = put(modules=modules)
@@ -118,8 +124,19 @@ def test_the_kernel_is_what_the_copy_boots_and_the_image_is_untouched(put, image
     listed = of_root(found, f'ls "{top}"')
     assert "modules.dep" in listed
     assert "build" not in listed
-    said_by("e2fsck", "-f", "-n", f"{found.disk}?offset={ROOT_START_MIB * MIB}")
+    assert "WARNING" not in fsck(found)
     assert hashlib.sha256(image.disk.read_bytes()).hexdigest() == before
+
+
+def test_a_release_that_the_image_has_keeps_its_other_modules(put, image, tmp_path):
+    tree = tmp_path / "mine/lib/modules/6.12.0"
+    (tree / "kernel").mkdir(parents=True)
+    (tree / "modules.dep").write_text("")
+    (tree / "kernel/new.ko").write_text("a new driver")
+    found = put(kernel=bzimage(tmp_path / "mine/bzImage", "6.12.0"), modules=tmp_path / "mine")
+    assert of_root(found, "cat /usr/lib/modules/6.12.0/kernel/new.ko") == "a new driver"
+    assert of_root(found, "cat /usr/lib/modules/6.12.0/modules.order") == "usr/lib/modules/6.12.0/modules.order"
+    assert "WARNING" not in fsck(found)
 
 
 def test_micros_initramfs_gets_the_drivers_of_disks_and_no_others(put, image, modules, tmp_path):

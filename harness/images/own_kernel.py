@@ -35,8 +35,8 @@ TIMEOUT_S = 300
 #: the magic number of an x86 kernel image, where it is, and where the offset of its version text is
 #: (Linux Documentation/arch/x86/boot.rst)
 MAGIC, MAGIC_AT, VERSION_AT = b"HdrS", 0x202, 0x20E
-#: what debugfs says of files that are not there to be removed, and of folders that are there already
-USUAL = re.compile(r"^rm: File not found|^(ext2fs_)?mkdir: .*already exists|^Allocated inode: \d+$|^$")
+#: debugfs's name, and what it says of files and folders that are not there
+USUAL = re.compile(r"^debugfs \d|^(rm|stat|/.*): File not found")
 ROOM = re.compile(r"[Nn]o space|Could not allocate|No free")
 #: where an image keeps modules; /lib is a link in most
 MODULES = Path("/usr/lib/modules")
@@ -142,40 +142,59 @@ def _make(image: BuiltImage, own: OwnKernel, release: str, modules: Path | None,
         (making / cache.INITRD).write_bytes(image.initrd.read_bytes() + more)
     _tool(["cp", "--sparse=always", "--reflink=auto", str(image.disk), str(making / cache.DISK)])
     (making / cache.DISK).chmod(0o644)
-    commands = making / "debugfs.commands"
-    commands.write_text("".join(f"{line}\n" for line in _commands(release, making, modules)), "utf-8")
-    disk = f"{making / cache.DISK}?offset={ROOT_START_MIB * MIB}"
-    _check(_tool(["debugfs", "-w", "-f", str(commands), disk], cwd=modules), image)
-    commands.unlink()
+    _debugfs(making, [*_boot_files(making, release)], image, write=True)
+    if modules is not None:
+        files = [path.relative_to(modules) for path in _files(modules)]
+        folders = sorted({folder for file in files for folder in file.parents})
+        there = _folders_there(making, [MODULES / release / folder for folder in folders], image)
+        commands = [f'mkdir "{path}"' for folder in folders if (path := MODULES / release / folder) not in there]
+        _debugfs(making, [*commands, *_module_files(files, release)], image, write=True, cwd=modules)
     (making / "releases").write_text(f"{release}\n", "ascii")
 
 
-def _commands(release: str, making: Path, modules: Path | None) -> Iterator[str]:
-    """debugfs's script. What is there under the same name goes first.
+# debugfs's `write` writes into the folder where it is, and `rm` and `symlink` take what stands directly below / for a
+# name in it. Its `mkdir` of a folder that is there loses an inode. What is there under a file's name goes first.
 
-    `write` writes into the folder where it is, and so do `rm` and `symlink` with what stands directly below /.
-    """
+
+def _boot_files(making: Path, release: str) -> Iterator[str]:
     for name, file in (("vmlinuz", cache.KERNEL), ("initrd.img", cache.INITRD)):
         yield from ("cd /boot", f'rm "{name}-{release}"', f'write "{making / file}" "{name}-{release}"')
         yield from ("cd /", f"rm {name}", f'symlink {name} "boot/{name}-{release}"')
-    if modules is None:
-        return
+
+
+def _module_files(files: list[Path], release: str) -> Iterator[str]:
     folder = None
-    for path in _files(modules):
-        inside = path.relative_to(modules)
-        if inside.parent != folder:
-            # A release that the image has, too, keeps its folders.
-            folder = inside.parent
-            for above in (*reversed(folder.parents), folder):
-                yield f'mkdir "{MODULES / release / above}"'
+    for file in files:
+        if file.parent != folder:
+            folder = file.parent
             yield f'cd "{MODULES / release / folder}"'
-        yield from (f'rm "{path.name}"', f'write "{inside}" "{path.name}"')
+        yield from (f'rm "{file.name}"', f'write "{file}" "{file.name}"')
 
 
-def _check(said: str, image: BuiltImage) -> None:
+def _folders_there(making: Path, folders: list[Path], image: BuiltImage) -> set[Path]:
+    """Those that the disk has: of a release that is one of the image's own, too."""
+    said = _debugfs(making, [f'stat "{folder}"' for folder in folders], image)
+    answers = re.findall(r'^debugfs: stat "(.*)"\n(Inode: .*Type: directory)?', said, re.MULTILINE)
+    return {Path(folder) for folder, found in answers if found}
+
+
+def _debugfs(
+    making: Path, commands: list[str], image: BuiltImage, *, write: bool = False, cwd: Path | None = None
+) -> str:
+    """What debugfs says on its way through the commands, on the disk in `making`. Raises ImageError for a complaint."""
+    script = making / "debugfs.commands"
+    script.write_text("".join(f"{line}\n" for line in commands), "utf-8")
+    disk = f"{making / cache.DISK}?offset={ROOT_START_MIB * MIB}"
+    said, complaints = _tool(["debugfs", *(["-w"] if write else []), "-f", str(script), disk], cwd=cwd)
+    script.unlink()
+    _check(complaints, image)
+    return said
+
+
+def _check(complaints: str, image: BuiltImage) -> None:
     """Look through debugfs's complaints, with which it goes on and ends with status 0."""
-    for line in said.splitlines():
-        if line.startswith("debugfs") or USUAL.search(line):
+    for line in complaints.splitlines():
+        if USUAL.search(line):
             continue
         if ROOM.search(line):
             mend = f"raise disk_mib in {image.name}.toml, or make modules_install INSTALL_MOD_STRIP=1"
@@ -183,11 +202,12 @@ def _check(said: str, image: BuiltImage) -> None:
         raise ImageError(f"debugfs: {line}")
 
 
-def _tool(command: list[str], *, cwd: Path | None = None) -> str:
+def _tool(command: list[str], *, cwd: Path | None = None) -> tuple[str, str]:
+    """Standard output and standard error of a program that ends well. Raises ImageError or ToolMissing."""
     argv = [str(find_tool(command[0])), *command[1:]]
     done = subprocess.run(
         argv, cwd=cwd, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False
     )
     if done.returncode:
         raise ImageError(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
-    return done.stdout + done.stderr
+    return done.stdout, done.stderr
