@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 # through a shell, so that a value may hold spaces, quotes and dollar signs.
 # (harness/config/table.py has them all; a test compares.)
 SETTINGS := DEVICE IMAGE FIRMWARE LOADER KERNEL METHODS BLOCKS JOBS SEED STOP RESULTS ACCEL MIRROR SELECT \
-            MEMORY SMP MARGIN FAILURE_BUDGET MAX_FAILURE_RATE MAX_SLOWDOWN FIRMWARE_SECONDS CYCLE_SECONDS SHARD MATRIX \
+            FAULT FAULT_RATE CHAIN MEMORY SMP MARGIN FAILURE_BUDGET MAX_FAILURE_RATE MAX_SLOWDOWN FIRMWARE_SECONDS CYCLE_SECONDS SHARD MATRIX \
             IMAGES_DIR CACHE_DIR QEMU SCREEN KEEP_DISK KEEP_MEMORY ARTEFACTS_MIB
 # pytest's -k, the Python that `make setup` uses, which readers to fuzz and for how long.
 OTHERS := K PYTHON FUZZ SECONDS

@@ -130,6 +130,7 @@ class Recorder(Struct, frozen=True):
             arch=cell.arch,
             accel=identity.accel,
             qemu_version=identity.qemu_version,
+            fault=start.fault,
             method=start.method,
             block=start.block,
             order=start.order,

@@ -57,11 +57,7 @@ class StopRule:
         """The block is over: why to stop here, in a sentence; None to go on."""
         self._blocks += 1
         for name in self._candidates():
-            if name in self._block and BASELINE in self._block:
-                known, new = self._paired[name], tally([(self._block[name], self._block[BASELINE])])
-                self._paired[name] = Paired(
-                    worse=known.worse + new.worse, same=known.same + new.same, better=known.better + new.better
-                )
+            self._paired[name] += tally([(self._block.get(name), self._block.get(BASELINE))])
         self._block = {}
         if self._limit is not None and self._clock.monotonic() - self._started >= self._limit:
             return sentences.stopped(self._blocks, f"the time is up ({self._settings.stop})")
