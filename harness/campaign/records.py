@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harness.classify.classifier import visible
 from harness.cycle import CycleResult, Watched
@@ -86,6 +86,27 @@ class Recorder(Struct, frozen=True):
             vcpu_s=evidence.vcpu_s,
             mem_available_kib=_kib(result.running.ready.get("mem_available_kib")) if result.running else None,
             vcpu_wait_s=evidence.vcpu_wait_s,
+            console=console,
+        )
+
+    def taken_back(self, end: CycleEnd, result: CycleResult, *, console: str) -> CycleEnd:
+        """The second end of a cycle that had passed, as it is judged now."""
+        verdict, evidence = result.judgement.verdict, result.evidence
+        return structs.replace(
+            end,
+            outcome=verdict.outcome,
+            failure_class=verdict.failure_class,
+            path=verdict.path,
+            rule=verdict.rule,
+            reason=verdict.reason,
+            evidence=verdict.evidence,
+            last_milestone=verdict.last_milestone,
+            blame=verdict.blame,
+            stage=verdict.stage,
+            span=verdict.span,
+            confidence=verdict.confidence,
+            proofs=verdict.proofs,
+            findings=evidence.findings,
             console=console,
         )
 

@@ -61,12 +61,18 @@ class Paired(Struct, frozen=True, kw_only=True):
         return self.worse + self.same + self.better
 
     def __add__(self, other: Paired) -> Paired:
+        return self._with(other, 1)
+
+    def __sub__(self, other: Paired) -> Paired:
+        return self._with(other, -1)
+
+    def _with(self, other: Paired, sign: int) -> Paired:
         return Paired(
-            worse=self.worse + other.worse,
-            same=self.same + other.same,
-            better=self.better + other.better,
-            worse_alone=self.worse_alone + other.worse_alone,
-            better_alone=self.better_alone + other.better_alone,
+            worse=self.worse + sign * other.worse,
+            same=self.same + sign * other.same,
+            better=self.better + sign * other.better,
+            worse_alone=self.worse_alone + sign * other.worse_alone,
+            better_alone=self.better_alone + sign * other.better_alone,
         )
 
     @property
