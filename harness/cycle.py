@@ -14,9 +14,10 @@ from harness.classify.milestones import IDENTIFY, Progress, is_held_reset
 from harness.clock import Deadline
 from harness.deadlines import Deadlines, GivenUp, Vigil
 from harness.devices.base import DeviceSet, parse_findings
-from harness.errors import GuestGone, MachineError
+from harness.errors import GuestGone, MachineError, SystemDied
 from harness.model import (
     SETUP,
+    AgentMessage,
     BootPath,
     Cell,
     DeviceFinding,
@@ -25,6 +26,7 @@ from harness.model import (
     Evidence,
     Expectation,
     ProcessExit,
+    QmpEvent,
 )
 from harness.model.sizes import console_text
 from harness.qemu.machine import Machine
@@ -188,29 +190,36 @@ def run_cycle(
     *,
     nonce: str,
     before: Running,
+    since: Sequence[Event] = (),
     deadlines: Deadlines,
     kernel_expected: str | None = None,
     kernel_chosen: str | None = None,
     usual: Usual = NOTHING_USUAL,
     at_reset: Callable[[], None] | None = None,
 ) -> CycleResult:
-    """Carry out one reboot and judge it. `kernel_expected` is the release that must run then; None: the same again.
+    """Carry out one reboot and judge it. `since` is what has been taken from the machine since the system `before` was
+    seen to be up, and by nobody else. `kernel_expected` is the release that must run then; None: the same again.
     `kernel_chosen` is one of the image's that the next boot is made to start, and then the expected one.
 
     A kexec in which the machine is reset has failed: the reset is held while `at_reset` takes what it would destroy.
 
     Raises MachineError if the guest cannot be armed: then the reboot was never asked for, and the cycle says
-    nothing of it.
+    nothing of it; SystemDied if it is because the system is dead or another one by now, which the boot before it has
+    to answer for.
     """
     expectation = _expect(cell, method, nonce, before, kernel_expected or kernel_chosen or before.kernel)
-    preparation = drain(machine)
+    preparation = [*since, *drain(machine)]
     try:
         _prepare(machine, method, device_set, nonce, kernel_chosen)
     except GuestGone:
         # QEMU died under the cycle's hands: a failure like any other time it dies.
         watched = watch(machine, _progress(expectation), deadlines, _ends(preparation), path=method.path)
         return _judge(expectation, watched, preparation, usual)
+    except SystemDied as error:
+        raise SystemDied(str(error), (*preparation, *drain(machine))) from error
     preparation += drain(machine)
+    if (left := has_left(preparation, before)) is not None:
+        raise SystemDied(left, preparation)
     ends = _ends(preparation)
     start = machine.vcpu_time()
     # If QEMU is gone, its end is an event, and watching finds it.
@@ -274,9 +283,33 @@ def change_kernel(machine: Machine, release: str) -> None:
 
 
 def _run_or_fail(machine: Machine, purpose: str, script: str) -> None:
-    reply = machine.run(script, purpose=purpose)
+    try:
+        reply = machine.run(script, purpose=purpose)
+    except GuestGone:
+        raise
+    except MachineError as error:
+        raise SystemDied(str(error)) from error
     if reply.status != 0:
         raise MachineError(f"the guest could not be prepared ({purpose}): {reply.output.strip()[:400]}")
+
+
+def has_left(events: Sequence[Event], running: Running) -> str | None:
+    """What in these events, which came while it was to be up, says that this system is gone; None if nothing does."""
+    for event in events:
+        match event:
+            case QmpEvent(_, "RESET" | "SHUTDOWN", data):
+                return f"the machine was {'reset' if event.name == 'RESET' else 'switched off'} ({data.get('reason')})"
+            case AgentMessage(_, {"type": "ready", "boot_id": other}) if other != running.boot_id:
+                return "another boot has reported since"
+            case _:
+                pass
+    return None
+
+
+def judge_again(result: CycleResult, since: Sequence[Event], died: str) -> CycleResult:
+    """The same cycle, once it is known that its system did not last; `since` is what came after its end."""
+    evidence = structs.replace(result.evidence, events=(*result.evidence.events, *since), died=died)
+    return CycleResult(evidence, classify(evidence), None, (*result.events, *since))
 
 
 def drain(machine: Machine) -> list[Event]:

@@ -7,7 +7,8 @@
     │   ├── NoSpace              the disk is full, or would be
     │   ├── ImageError           an image could not be built, or is not what its checksum says
     │   └── MachineError         QEMU could not be started or does not answer
-    │       └── GuestGone        the guest or QEMU went away while it was being talked to
+    │       ├── GuestGone        the guest or QEMU went away while it was being talked to
+    │       └── SystemDied       a system that had come up did not last until its next reboot
     └── StoreError               results on disk that cannot be read or written
 
 What goes wrong *inside* a guest is never an exception: it is a verdict (`harness.model.Verdict`).
@@ -15,7 +16,9 @@ What goes wrong *inside* a guest is never an exception: it is a verdict (`harnes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 class HarnessError(Exception):
@@ -76,6 +79,17 @@ class MachineError(InfraError):
 
 class GuestGone(MachineError):
     """The guest or QEMU went away while it was being talked to."""
+
+
+class SystemDied(MachineError):
+    """A system that had come up did not last until its next reboot was asked for.
+
+    `events` are those which had been taken from the machine by then.
+    """
+
+    def __init__(self, problem: str, events: Sequence[Any] = ()) -> None:
+        super().__init__(problem)
+        self.events = tuple(events)
 
 
 class StoreError(HarnessError):

@@ -103,7 +103,7 @@ def joined(run_id: str, parts: Sequence[tuple[Path, RunInfo]]) -> RunInfo:
 def missing_shards(info: RunInfo) -> list[str]:
     """Shards that other parts of a merged run say there are, and that are not in it."""
     found = {part.shard for part in info.parts if part.shard is not None}
-    counts = {int(shard.partition("/")[2]) for shard in found}
+    counts = {int(of) for shard in found if (of := shard.partition("/")[2]).isdecimal()}
     return [f"{number}/{of}" for of in sorted(counts) for number in range(1, of + 1) if f"{number}/{of}" not in found]
 
 

@@ -19,13 +19,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
 from harness.clock import Clock
 from harness.errors import StoreError
-from harness.model import CellRows, CycleEnd, CycleRecord, CycleRow, CycleStart, Event, Outcome, RunInfo
+from harness.model import SETUP, CellRows, CycleEnd, CycleRecord, CycleRow, CycleStart, Event, Outcome, RunInfo
 from harness.model.sizes import console_text
 
 LATEST = "latest"
@@ -187,7 +187,7 @@ def _read_rows(path: Path, listed: int) -> CellRows:
         except msgspec.DecodeError as error:
             raise StoreError(f"{path}:{number}: {error}") from error
         records.append(record)
-    return CellRows(path.parent.name, records, troubles)
+    return CellRows(path.parent.name, settled(records), settled(troubles))
 
 
 def read_records(path: Path) -> list[CycleStart | CycleEnd]:
@@ -202,7 +202,30 @@ def read_records(path: Path) -> list[CycleStart | CycleEnd]:
             records.append(_records.decode(line))
         except msgspec.DecodeError as error:
             raise StoreError(f"{path}:{number}: {error}") from error
-    return records
+    return settled(records)
+
+
+Record = TypeVar("Record", bound=CycleStart | CycleEnd | CycleRow)
+
+
+def settled(records: list[Record]) -> list[Record]:
+    """The records with one end for each cycle, in the place of its first.
+
+    A cycle that had passed may have failed after all: its system did not last until the next reboot, and a second end
+    says so. Of several ends the first that is no pass counts, so that nothing is ever made good again.
+    """
+    places: dict[tuple[int, str], int] = {}
+    kept: list[Record] = []
+    for record in records:
+        if isinstance(record, CycleStart) or record.method == SETUP:
+            kept.append(record)
+            continue
+        place = places.setdefault((record.cycle, record.method), len(kept))
+        if place == len(kept):
+            kept.append(record)
+        elif not isinstance(first := kept[place], CycleStart) and first.outcome is Outcome.PASS:
+            kept[place] = record
+    return kept
 
 
 def _lines(path: Path) -> list[bytes]:

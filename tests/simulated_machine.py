@@ -71,6 +71,9 @@ class SimulatedMachine:
     def let_resets_go(self) -> None:
         """Nor let go."""
 
+    def answers(self) -> bool:
+        return True
+
     def ping(self) -> None:
         """A dead system does not answer."""
 

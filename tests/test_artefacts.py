@@ -121,7 +121,7 @@ def test_a_replayed_failure_has_what_its_evidence_gives_and_says_why_the_rest_is
     assert (folder / "console-before.log").read_bytes() == before
     assert "QEMU ended" in (folder / "qmp.jsonl").read_text()
     listed = (folder / "artefacts.txt").read_text()
-    assert "cycle 2 (cold): qemu_abort" in listed
+    assert "cycle 1 (cold): qemu_abort" in listed
     assert "registers.txt        not taken: this is a recording, not a machine" in listed
     assert all(artefact.file in listed for artefact in (*STATE, *RECORDS))
 

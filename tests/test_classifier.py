@@ -16,7 +16,6 @@ from reboots import (
     died,
     evidence,
     kexec,
-    power_cycle,
     ready,
     reset,
     text,
@@ -58,24 +57,6 @@ def test_a_kexec_that_goes_well_passes_with_five_agreeing_channels():
 def test_a_cold_reboot_that_goes_well_passes():
     judged = verdict(cold(), "cold")
     assert (judged.outcome, judged.failure_class, judged.path) == (Outcome.PASS, None, BootPath.FIRMWARE)
-
-
-def test_a_machine_that_was_switched_off_and_on_passes_as_a_power_cycle_only():
-    judged = verdict(power_cycle(), "power-cycle")
-    assert (judged.outcome, judged.path) == (Outcome.PASS, BootPath.FIRMWARE)
-    assert verdict(power_cycle(), "cold", EndReason.FATAL).failure_class is FailureClass.POWERED_OFF
-    assert verdict(power_cycle(), "kexec", EndReason.FATAL).failure_class is FailureClass.POWERED_OFF
-
-
-def test_a_reset_is_no_power_cycle():
-    judged = verdict(cold(), "power-cycle")
-    assert (judged.failure_class, judged.rule) == (FailureClass.UNEXPECTED_RESET, "reset-not-off")
-
-
-def test_switching_off_once_more_is_a_failure_of_a_power_cycle():
-    again = QmpEvent(112.0, "SHUTDOWN", {"guest": True, "reason": "guest-shutdown"})
-    events = [event for event in power_cycle() if event.t < 112.0]
-    assert verdict([*events, again], "power-cycle", EndReason.FATAL).failure_class is FailureClass.POWERED_OFF
 
 
 def test_phases_follow_one_another_and_add_up():

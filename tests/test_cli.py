@@ -40,12 +40,12 @@ def objects(text: str) -> list[dict]:
 # ---- matrix and images --------------------------------------------------------------------------------------
 
 
-def test_the_cells_that_would_run(outcome):
-    status, out, err = outcome("matrix", "list")
+def test_the_cells_that_would_run(outcome, tmp_path):
+    status, out, err = outcome("matrix", "list", "--results", str(tmp_path))
     cost = "10 blocks, 0.26 h: kexec 45 s (default), cold 45 s (default)"
     assert (status, out) == (0, f"debian-13+virtio-net+seabios  {cost}\n")
     assert err.endswith("is known\n")
-    status, out, _ = outcome("matrix", "list", "--device", "nvme,e1000e", "--json")
+    status, out, _ = outcome("matrix", "list", "--device", "nvme,e1000e", "--json", "--results", str(tmp_path))
     assert status == 0
     cost = {
         "blocks": 10,

@@ -20,7 +20,12 @@ from harness.selftest.summary import markdown
 FAULTS = all_faults()
 DOCUMENT = PROJECT / "docs" / "faults.md"
 #: docs/faults.md, "Not injected"
-NOT_INJECTED = {FailureClass.HARD_LOCKUP, FailureClass.KVM_INTERNAL_ERROR, FailureClass.INTERRUPTED}
+NOT_INJECTED = {
+    FailureClass.HARD_LOCKUP,
+    FailureClass.KVM_INTERNAL_ERROR,
+    FailureClass.DIED_AFTER_READY,
+    FailureClass.INTERRUPTED,
+}
 
 
 def test_there_is_a_fault_for_every_failure_class_that_can_be_provoked_here():

@@ -35,7 +35,7 @@ CONTRACT = (
 
 def test_columns_stand_in_the_order_promised():
     header = cycles_csv.render(REPORT).decode().splitlines()[0]
-    assert header == f"{CONTRACT},firmware_s,loader_s,vcpu_wait_s,rule,reason,last_milestone"
+    assert header == f"{CONTRACT},firmware_s,loader_s,vcpu_wait_s,rule,reason,last_milestone,fault"
     summary = summary_csv.render(REPORT).decode().splitlines()[0]
     assert summary.startswith("cell_id,method,cycles,failed,invalid,failure_rate,ci_low,ci_high,median_s,p95_s,")
 

@@ -120,9 +120,9 @@ def test_333_clean_blocks_are_enough_for_a_margin_of_1_percent():
 
 
 def test_blocks_of_one_arm_are_left_out_and_said_to_be():
-    paired = count_pairs({0: False, 1: True, 2: False}, {0: False, 2: True, 3: False})
+    paired = count_pairs({0: False, 1: False, 2: False}, {0: False, 2: True, 3: False})
     assert paired == Paired(worse=0, same=1, better=1)
-    found = compare_blocks(paired, rate(1, 3), rate(1, 3), names=("kexec", "cold"))
+    found = compare_blocks(paired, rate(0, 3), rate(1, 3), names=("kexec", "cold"))
     assert found.sentence.endswith("; 1 block without a valid cycle of both left out")
 
 
@@ -232,3 +232,21 @@ def test_a_specified_rate_lies_between_0_and_1(specified):
         log_e_rate_below(0, 5, specified)
     with pytest.raises(ValueError, match="0 cycles"):
         rate_upper_limit(0, 0)
+
+
+def test_a_failure_whose_partner_is_invalid_never_helps_to_show_no_worse():
+    """Twenty kexecs fail, and each leaves the machine such that the cold cycle of its block is invalid."""
+    kexec = {block: block % 50 == 0 for block in range(1000)}
+    cold = {block: False for block in range(1000) if block % 50}
+    paired = count_pairs(kexec, cold)
+    assert (paired.blocks, paired.worse, paired.worse_alone) == (980, 0, 20)
+    found = compare_blocks(paired, rate(20, 1000), rate(0, 980), names=("kexec", "cold"))
+    assert found.decision is not Decision.NO_WORSE
+    assert found.at_most > 0.02
+    assert "20 blocks without a valid cycle of both left out, but for 20 failures" in found.sentence
+
+
+def test_a_failure_of_the_baseline_alone_never_helps_to_show_worse():
+    alone = Paired(worse=5, same=100, better_alone=5)
+    assert decide(Paired(worse=5, same=100)).decision is Decision.WORSE
+    assert decide(alone).decision is Decision.UNDECIDED

@@ -146,8 +146,8 @@ def feed(rule: StopRule, kexec: Outcome, cold: Outcome, blocks: int) -> str | No
     said = None
     for block in range(blocks):
         for order, (method, outcome) in enumerate((("kexec", kexec), ("cold", cold))):
-            rule.add(end(CELL, method, 2 * block + order, outcome=outcome))
-        said = said or rule.after_block()
+            rule.add(end(CELL, method, 2 * block + order, outcome=outcome, block=block))
+        said = said or rule.after_block(block)
     return said
 
 

@@ -227,7 +227,7 @@ def report(case: Case, taken: Sequence[Taken], *, before_reset: bool = False) ->
     """Write artefacts.txt: one line for each artefact, and why those that are missing are missing. Raises OSError."""
     end = case.ended()
     failed = end.failure_class.value if end.failure_class else end.outcome.value
-    lines = [f"{end.cell_id}, cycle {end.cycle + 1} ({end.method}): {failed}"]
+    lines = [f"{end.cell_id}, cycle {end.cycle} ({end.method}): {failed}"]
     if before_reset:
         state = ", ".join(artefact.file for artefact in STATE)
         lines.append(f"The guest asked for a reset; {state} are of the moment before it.")

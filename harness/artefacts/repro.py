@@ -26,7 +26,7 @@ def script(end: CycleEnd, rerun: Rerun) -> str:
     settings = {**rerun.settings, "BLOCKS": str(end.block + 1)}
     words = " \\\n    ".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
     return f"""#!/bin/sh
-# Runs {end.cell_id} again up to cycle {end.cycle + 1} ({end.method}), which ended as {failed}:
+# Runs {end.cell_id} again up to cycle {end.cycle} ({end.method}), which ended as {failed}:
 #   {visible(end.reason)}
 #
 #   sh repro.sh [CHECKOUT]    CHECKOUT is a checkout of kexec-harness; without it, the one that ran

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harness.classify.classifier import visible
 from harness.cycle import CycleResult, Watched
@@ -89,6 +89,27 @@ class Recorder(Struct, frozen=True):
             console=console,
         )
 
+    def taken_back(self, end: CycleEnd, result: CycleResult, *, console: str) -> CycleEnd:
+        """The second end of a cycle that had passed, as it is judged now."""
+        verdict, evidence = result.judgement.verdict, result.evidence
+        return structs.replace(
+            end,
+            outcome=verdict.outcome,
+            failure_class=verdict.failure_class,
+            path=verdict.path,
+            rule=verdict.rule,
+            reason=verdict.reason,
+            evidence=verdict.evidence,
+            last_milestone=verdict.last_milestone,
+            blame=verdict.blame,
+            stage=verdict.stage,
+            span=verdict.span,
+            confidence=verdict.confidence,
+            proofs=verdict.proofs,
+            findings=evidence.findings,
+            console=console,
+        )
+
     def not_armed(self, start: CycleStart, problem: str, *, console: str) -> CycleEnd:
         """The end of a cycle whose reboot was never asked for: it says nothing of the reboot."""
         return self._invalid(start, rule="not-armed", reason=problem, console=console)
@@ -130,6 +151,7 @@ class Recorder(Struct, frozen=True):
             arch=cell.arch,
             accel=identity.accel,
             qemu_version=identity.qemu_version,
+            fault=start.fault,
             method=start.method,
             block=start.block,
             order=start.order,

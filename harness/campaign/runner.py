@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from harness.artefacts.collect import Collector
 from harness.campaign.plan import Slot, nonce_of, plan
@@ -20,10 +20,10 @@ from harness.campaign.stopping import StopRule, StopSettings
 from harness.campaign.usual import UsualOfCell
 from harness.classify.milestones import Progress
 from harness.config.stop import time_limit
-from harness.cycle import CycleResult, Running, Watched, change_kernel, drain, run_cycle, watch
+from harness.cycle import CycleResult, Running, Watched, change_kernel, drain, has_left, judge_again, run_cycle, watch
 from harness.deadlines import Deadlines
 from harness.devices.base import DeviceSet
-from harness.errors import MachineError
+from harness.errors import MachineError, SystemDied
 from harness.model import (
     SETUP,
     AgentMessage,
@@ -31,6 +31,7 @@ from harness.model import (
     Cell,
     CommandSent,
     CycleEnd,
+    CycleStart,
     EndReason,
     Event,
     KernelChoice,
@@ -42,6 +43,18 @@ from harness.store import CellStore
 
 #: machines in a row that do not come up, or cannot be prepared for a reboot, before the cell is given up
 MAX_SETUP_FAILURES = 3
+
+
+class _Passed(Struct, frozen=True):
+    """A cycle that passed, in case its system does not last."""
+
+    end: CycleEnd
+    result: CycleResult
+    running: Running
+    name: str
+    #: the system that was rebooted, and the log of its boot
+    before: Running
+    console_before: str | None
 
 
 class CellCampaign:
@@ -88,6 +101,10 @@ class CellCampaign:
         self._machines = 0
         #: log of the machine's cycle before this one, or of its set-up boot
         self._console_before: str | None = None
+        #: the last cycle, as long as it passed and its system has not been seen dead
+        self._last: _Passed | None = None
+        #: what has been taken from the machine since
+        self._since: list[Event] = []
         #: cycles in a row whose reboot could not be asked for
         self._not_armed = 0
 
@@ -101,6 +118,7 @@ class CellCampaign:
                 self._run_slot(slot)
                 if slot.order == len(self._methods) - 1 and self._is_enough(slot):
                     break
+            self._look_after_last()
         finally:
             self._discard_machine()
 
@@ -108,7 +126,8 @@ class CellCampaign:
         """Asked after each whole block; says why the campaign stops."""
         if self._rule is None:
             return False
-        why = self._rule.after_block()
+        self._look_after_last()
+        why = self._rule.after_block(slot.block)
         said = why or (self._rule.at_cap() if slot.block == self._blocks - 1 else None)
         if said is not None:
             self._say(f"{self._cell.cell_id}: {said}")
@@ -137,6 +156,7 @@ class CellCampaign:
                 self._device_set,
                 nonce=nonce,
                 before=running,
+                since=self._since,
                 deadlines=self._deadlines,
                 kernel_chosen=self._kernels.incoming if self._kernels else None,
                 usual=self._usual.of(slot.method.name),
@@ -144,14 +164,16 @@ class CellCampaign:
                     name, self._cell.cell_id, machine, boot_before=running.boot_id
                 ),
             )
+        except SystemDied as error:
+            if self._last is not None:
+                self._take_back(str(error), [*error.events, *drain(machine)])
+                # Nothing was asked of this cycle yet: it has a machine of its own now.
+                self._run_slot(slot)
+                return
+            self._note_not_armed(start, name, machine, error, [*error.events, *drain(machine)])
+            return
         except MachineError as error:
-            events = drain(machine)
-            console = self._store.keep_events(name, events)
-            end = self._record.not_armed(start, str(error), console=console)
-            self._close_cycle(name, end, machine, events, running)
-            self._not_armed += 1
-            if self._not_armed >= MAX_SETUP_FAILURES:
-                raise MachineError(f"{self._cell.cell_id}: {self._not_armed} reboots in a row: {error}") from error
+            self._note_not_armed(start, name, machine, error, drain(machine))
             return
         self._not_armed = 0
         self._usual.learn(slot.method.name, result)
@@ -159,8 +181,45 @@ class CellCampaign:
         end = self._record.judged(start, result, depth_before=self._chain_depth, console=console)
         if result.evidence.ended_by is EndReason.DEADLINE:
             self._say_deadlines("by which this cycle was given up")
+        console_before = self._console_before
         self._close_cycle(name, end, machine, result.events, running, up=result.running is not None)
         self._go_on_with(result, end)
+        if self._machine is not None and result.running is not None:
+            self._last = _Passed(end, result, result.running, name, running, console_before)
+
+    def _note_not_armed(
+        self, start: CycleStart, name: str, machine: Machine, error: MachineError, events: Sequence[Event]
+    ) -> None:
+        """The reboot could not be asked for, which says nothing of it. Raises MachineError after too many in a row."""
+        console = self._store.keep_events(name, events)
+        end = self._record.not_armed(start, str(error), console=console)
+        self._close_cycle(name, end, machine, events, self._running)
+        self._not_armed += 1
+        if self._not_armed >= MAX_SETUP_FAILURES:
+            raise MachineError(f"{self._cell.cell_id}: {self._not_armed} reboots in a row: {error}") from error
+
+    def _look_after_last(self) -> None:
+        """Before a number is drawn from it: whether the system that came up last is still there."""
+        if self._last is None or self._machine is None:
+            return
+        alive = self._machine.answers()
+        self._since += drain(self._machine)
+        died = has_left(self._since, self._last.running) or (None if alive else "the guest did not answer")
+        if died is not None:
+            self._take_back(died, self._since)
+
+    def _take_back(self, died: str, since: Sequence[Event]) -> None:
+        """The last cycle passed, and its system is dead: it has failed, and a second end of it says so."""
+        last, machine = self._last, self._machine
+        if last is None or machine is None:
+            return
+        result = judge_again(last.result, since, died)
+        console = self._store.keep_events(last.name, result.events)
+        end = self._record.taken_back(last.end, result, console=console)
+        if self._rule is not None:
+            self._rule.take_back(end)
+        self._console_before = last.console_before
+        self._finish(last.name, end, machine, result.events, last.before)
 
     def _close_cycle(
         self,
@@ -172,10 +231,23 @@ class CellCampaign:
         *,
         up: bool = False,
     ) -> None:
-        """Record the end; of a cycle that did not pass, its artefacts are kept, and its machine is thrown away."""
-        self._store.append(end)
+        """Count and record the end; of a cycle that did not pass, artefacts are kept and the machine is thrown away."""
         if self._rule is not None:
             self._rule.add(end)
+        self._finish(name, end, machine, events, before, up=up)
+
+    def _finish(
+        self,
+        name: str,
+        end: CycleEnd,
+        machine: Machine,
+        events: Sequence[Event],
+        before: Running | None,
+        *,
+        up: bool = False,
+    ) -> None:
+        self._last, self._since = None, []
+        self._store.append(end)
         self._say(describe(end, self._planned))
         if end.outcome is not Outcome.PASS:
             self._artefacts.collect(
@@ -222,15 +294,25 @@ class CellCampaign:
                 if self._rule is None:
                     self._rule = StopRule(self._stop, [method.name for method in self._methods], machine.clock)
                 self._set_up(machine, slot, machine.power_on)
-            if self._running is not None and self._kernels and self._running.kernel != self._kernels.outgoing:
-                self._say(f"{self._cell.cell_id}: a cold reboot to {self._kernels.outgoing} (set-up, not counted)")
-                self._set_up(machine, slot, partial(change_kernel, machine, self._kernels.outgoing))
+            if self._kernels and self._running is not None and self._running.kernel != self._kernels.outgoing:
+                self._go_back(machine, slot, self._kernels.outgoing)
             if self._running is not None:
                 return machine, self._running
         raise MachineError(
             f"{self._cell.cell_id}: {MAX_SETUP_FAILURES} machines in a row did not come up; "
             f"what they said is in {self._store.folder / 'failures'}"
         )
+
+    def _go_back(self, machine: Machine, slot: Slot, release: str) -> None:
+        """Reboot to the kernel that the next cycle starts from; the system that ends by it was well until now."""
+        self._look_after_last()
+        if self._machine is None:
+            return
+        self._last, self._since = None, []
+        self._say(f"{self._cell.cell_id}: a cold reboot to {release} (set-up, not counted)")
+        self._set_up(machine, slot, partial(change_kernel, machine, release))
+        if self._running is not None and self._running.kernel != release:
+            raise MachineError(f"{self._cell.cell_id}: {release} was to run, and it is {self._running.kernel}")
 
     def _set_up(self, machine: Machine, slot: Slot, start: Callable[[], None]) -> None:
         """A boot that `start` begins; afterwards the system is known, or the machine is gone."""
@@ -243,10 +325,6 @@ class CellCampaign:
         self._usual.learn_signatures([sign.signature for sign in watched.progress.console.symptoms])
         self._running = Running.from_report(watched.progress.ready)
         self._chain_depth = 0
-        if running is not None and self._kernels and self._running.kernel != self._kernels.outgoing:
-            raise MachineError(
-                f"{self._cell.cell_id}: {self._kernels.outgoing} was to run, and it is {self._running.kernel}"
-            )
 
     def _boot(self, machine: Machine, slot: Slot, start_boot: Callable[[], None], boot_before: str | None) -> Watched:
         at = machine.clock.wall()

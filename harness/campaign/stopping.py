@@ -7,7 +7,7 @@ and not what the other arm would have done.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -39,7 +39,9 @@ class StopRule:
         self._settings, self._methods, self._clock = settings, methods, clock
         self._limit = time_limit(settings.stop)
         self._started = clock.monotonic()
-        self._block: dict[str, bool] = {}
+        #: block -> arm -> whether it failed, of the blocks that are under way and the last one that is over
+        self._open: dict[int, dict[str, bool]] = defaultdict(dict)
+        self._closed: tuple[int, dict[str, bool]] = (-1, {})
         self._paired: dict[str, Paired] = defaultdict(Paired)
         self._counts: dict[str, tuple[int, int]] = dict.fromkeys(methods, (0, 0))
         self._blocks = 0
@@ -51,18 +53,28 @@ class StopRule:
         has_failed = end.outcome is Outcome.FAIL
         failed, n = self._counts[end.method]
         self._counts[end.method] = (failed + has_failed, n + 1)
-        self._block[end.method] = has_failed
+        self._open[end.block][end.method] = has_failed
 
-    def after_block(self) -> str | None:
-        """The block is over: why to stop here, in a sentence; None to go on."""
-        self._blocks += 1
+    def take_back(self, end: CycleEnd) -> None:
+        """A cycle that had passed, the last one, has failed after all."""
+        failed, n = self._counts[end.method]
+        self._counts[end.method] = (failed + 1, n)
+        block, outcomes = self._closed
+        if end.block != block:
+            self._open[end.block][end.method] = True
+            return
         for name in self._candidates():
-            if name in self._block and BASELINE in self._block:
-                known, new = self._paired[name], tally([(self._block[name], self._block[BASELINE])])
-                self._paired[name] = Paired(
-                    worse=known.worse + new.worse, same=known.same + new.same, better=known.better + new.better
-                )
-        self._block = {}
+            now = {**outcomes, end.method: True}
+            self._paired[name] += _pair(now, name) - _pair(outcomes, name)
+        outcomes[end.method] = True
+
+    def after_block(self, block: int) -> str | None:
+        """This block is over: why to stop here, in a sentence; None to go on."""
+        self._blocks += 1
+        outcomes = self._open.pop(block, {})
+        self._closed = (block, outcomes)
+        for name in self._candidates():
+            self._paired[name] += _pair(outcomes, name)
         if self._limit is not None and self._clock.monotonic() - self._started >= self._limit:
             return sentences.stopped(self._blocks, f"the time is up ({self._settings.stop})")
         if self._settings.stop == "auto" and (answers := self._answers()) is not None:
@@ -99,3 +111,7 @@ class StopRule:
             )
             answers.append(found_pair.sentence)
         return answers or None
+
+
+def _pair(outcomes: Mapping[str, bool], name: str) -> Paired:
+    return tally([(outcomes.get(name), outcomes.get(BASELINE))])

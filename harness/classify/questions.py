@@ -233,8 +233,19 @@ def _slow(case: Case) -> Verdict | None:
 
 
 TEXT_QUESTIONS: tuple[Question, ...] = (_fatal_text, _refused, _silent)
+
+
+def _died(case: Case) -> Verdict | None:
+    """Seen only when the next reboot is prepared; the boot that died is charged with it, not the next one."""
+    if case.evidence.died is None:
+        return None
+    reason = f"the system came up, and did not last until its next reboot: {case.evidence.died}"
+    return case.fail(FailureClass.DIED_AFTER_READY, "died-after-ready", reason, stage=Stage.UP, span=AGENT)
+
+
 CAME_UP_QUESTIONS: tuple[Question, ...] = (
     _conflict,
+    _died,
     _disowned,
     wrong_path,
     _wrong_kernel,

@@ -14,6 +14,8 @@ from harness.cli.options import as_json, print_json, with_settings
 from harness.config import Settings
 from harness.config.stop import MOST_BLOCKS
 from harness.config.values import number_of
+from harness.lab import methods
+from harness.registry import unknown
 from harness.stats import sentences
 from harness.stats.planning import (
     Stopping,
@@ -75,6 +77,9 @@ def plan(
     """How many blocks it takes to notice a failure rate, and what BLOCKS blocks can and cannot show."""
     if detect <= baseline_rate:
         raise click.BadParameter("must be above --baseline-rate", param_hint="--detect")
+    for name in settings.methods:
+        if name not in methods():
+            raise settings.error("methods", unknown(name, "method", tuple(methods())))
     known = pace(settings.results, host_facts(), settings.methods)
     found = work_out(
         settings, detect=detect, baseline_rate=baseline_rate, confidence=confidence, power=power, known=known
@@ -119,6 +124,8 @@ def lines(found: Plan, known: Pace | None, settings: Settings) -> Iterator[str]:
     yield f"kexec fails in {_rate(found.detect)}, cold in {_rate(found.baseline_rate)}: to show that kexec is worse"
     yield f"  STOP=fixed  {_blocks(found.fixed_worse, found)}, with {power} power at {level} confidence"
     yield f"  STOP=auto   {_stopping(found.auto_worse, found, found.auto_worse.worse, 'worse')}"
+    if found.detect - found.baseline_rate < found.margin:
+        yield f"              ({_rate(found.detect)} is within MARGIN={_rate(found.margin)}: most end with 'no worse')"
     yield f"  {found.clean_cycles} clean cycles of one arm rule {_rate(found.detect)} out ({level})"
     yield ""
     yield f"both fail in {_rate(found.baseline_rate)}: to show that kexec is no worse than {_rate(found.margin)} more"

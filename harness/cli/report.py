@@ -18,8 +18,9 @@ from harness.report import terminal
 from harness.report.model import Report
 from harness.report.summarise import summarise, summarise_large
 from harness.report.write import write_reports
+from harness.selftest.session import FOLDER as SELFTEST
 from harness.stats.compare import MARGIN
-from harness.store import read_large_run, read_run
+from harness.store import RUN_FILE, read_large_run, read_run
 
 NAME = "report"
 MAX_WIDTH = 120
@@ -44,6 +45,9 @@ def expect_folder(run_dir: Path) -> None:
     """Raises ConfigError if there is no such folder."""
     if not run_dir.is_dir():
         raise ConfigError("no such folder", file=run_dir, mend="name the folder of a run, such as results/latest")
+    if (run_dir / SELFTEST).is_dir() and not (run_dir / RUN_FILE).exists():
+        mend = f"kexec-harness selftest --again {run_dir}; runs of machines are beside it"
+        raise ConfigError("is a self-test, which has no rates", file=run_dir, mend=mend)
 
 
 def write_run_reports(run_dir: Path, firmware_seconds: float | None = None) -> Report:

@@ -55,6 +55,9 @@ class Injector:
             self._strike()
         return self.machine.send(script, purpose=purpose)
 
+    def answers(self) -> bool:
+        return self.machine.answers()
+
     def ping(self) -> None:
         self.machine.ping()
 

@@ -37,6 +37,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     #: why it was, for people: what the machine was doing, and how long this cell takes otherwise
     deadline_note: str = ""
     findings: tuple[DeviceFinding, ...] = ()
+    #: what showed, after the system had come up, that it was dead or gone; None if it lasted
+    died: str | None = None
     #: bytes and newlines of the cycle's console log that stand before these events
     console_offset: int = 0
     console_newlines: int = 0

@@ -78,6 +78,8 @@ class CycleEnd(Struct, frozen=True, kw_only=True, tag="end", tag_field="record")
     vcpu_s: float | None = None
     vcpu_wait_s: float | None = None
     downtime_s: float | None = None
+    #: what was injected into this reboot on purpose
+    fault: str | None = None
     #: memory that the new system had available when it was ready
     mem_available_kib: int | None = None
     #: console log, relative to the run's folder

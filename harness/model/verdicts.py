@@ -67,6 +67,8 @@ class FailureClass(StrEnum):
     DEVICE_MISSING = "device_missing"
     DEVICE_FAILED = "device_failed"
     SLOW = "slow"
+    #: came up, and was dead when its next reboot was to be asked for
+    DIED_AFTER_READY = "died_after_ready"
     # Resets that nobody asked for.
     UNEXPECTED_RESET = "unexpected_reset"
     REBOOT_LOOP = "reboot_loop"

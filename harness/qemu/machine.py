@@ -35,6 +35,10 @@ class Monitor(Protocol):
         ...
 
 
+#: purpose of the command that asks for nothing but an answer
+ALIVE = "alive"
+
+
 class Inspection(Struct, frozen=True, kw_only=True):
     """What somebody needs who wants to look into a machine in trouble."""
 
@@ -74,6 +78,10 @@ class Machine(Protocol):
 
     def ping(self) -> None:
         """Ask the agent for a sign of life, which comes as an event if it comes."""
+        ...
+
+    def answers(self) -> bool:
+        """Whether the guest's agent answers; waits for it as `run` does."""
         ...
 
     def hold_resets(self) -> None:
@@ -131,6 +139,13 @@ class QemuMachine:
 
     def send(self, script: str, *, purpose: str) -> CommandSent:
         return self._watcher.send(script, purpose)
+
+    def answers(self) -> bool:
+        try:
+            self.run(":", purpose=ALIVE)
+        except MachineError:
+            return False
+        return True
 
     def ping(self) -> None:
         with suppress(MachineError):

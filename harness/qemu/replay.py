@@ -13,6 +13,7 @@ from harness.clock import Deadline, ManualClock
 from harness.errors import GuestGone, MachineError
 from harness.model import AgentMessage, CommandReply, CommandSent, Event, ProcessExit
 from harness.qemu.agent import parse_reply
+from harness.qemu.machine import ALIVE
 from harness.qemu.process import ThreadTime
 
 
@@ -50,6 +51,17 @@ class ReplayMachine:
 
     def send(self, script: str, *, purpose: str) -> CommandSent:  # noqa: ARG002
         return self._find_command(purpose)
+
+    def answers(self) -> bool:
+        """As recorded; where nobody asked, it did."""
+        asked = next((event for event in self._events if isinstance(event, CommandSent)), None)
+        if asked is None or asked.purpose != ALIVE:
+            return True
+        try:
+            self.run(":", purpose=ALIVE)
+        except MachineError:
+            return False
+        return True
 
     def ping(self) -> None:
         """The answer is among the events, if there was one."""

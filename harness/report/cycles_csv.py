@@ -17,6 +17,7 @@ COLUMNS = (
     *("total_s", "shutdown_s", "handoff_s", "kernel_s", "initrd_s", "userspace_s", "vcpu_s", "downtime_s"),
     *("started_at", "console"),
     *("firmware_s", "loader_s", "vcpu_wait_s", "rule", "reason", "last_milestone"),
+    "fault",
 )
 
 

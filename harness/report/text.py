@@ -100,12 +100,18 @@ def unseen(arm: ArmSummary) -> str | None:
     )
 
 
+#: share of an arm's cycles that may be invalid without a word
+MANY_INVALID = 0.1
+
+
 def arm_notes(arm: ArmSummary) -> tuple[str, ...]:
     """What one arm's numbers do not say by themselves: classes of failures, what stays unseen, odd times."""
     notes = [
         f"{arm.method}: {name} in {found.failed} of {found.n} cycles, {rate_text(found)}"
         for name, found in arm.class_rates.items()
     ]
+    if arm.invalid > MANY_INVALID * (arm.cycles + arm.invalid):
+        notes.append(sentences.many_invalid(arm.method, arm.invalid, arm.cycles + arm.invalid))
     if arm.specified is not None:
         notes.append(arm.specified.sentence)
     if (note := unseen(arm)) is not None:

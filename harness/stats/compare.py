@@ -161,7 +161,9 @@ def compare_blocks(
     pair = ((candidate.failed, candidate.n), (baseline.failed, baseline.n))
     return Comparison(
         decision=decision,
-        sentence=sentences.counts(names, *pair) + verdict + (sentences.left_out(alone) if alone else ""),
+        sentence=sentences.counts(names, *pair)
+        + verdict
+        + (sentences.left_out(alone, paired.worse_alone) if alone else ""),
         p_value=min(1.0, math.exp(-log_worse)) if log_worse > -math.inf else 1.0,
         risk_difference=paired.difference,
         low=low,

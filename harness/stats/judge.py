@@ -50,7 +50,7 @@ def arm_rate(cycles: Iterable[Cycle]) -> Rate:
 
 
 def pair_blocks(candidate: Iterable[Cycle], baseline: Iterable[Cycle]) -> Paired:
-    """The blocks in which both arms had a valid cycle. An arm's last valid cycle of a block counts."""
+    """What came of the blocks, as `count_pairs`. An arm's last valid cycle of a block counts."""
     return count_pairs(_failures(candidate), _failures(baseline))
 
 

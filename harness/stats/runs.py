@@ -40,6 +40,7 @@ class Kind(StrEnum):
     NEW_CLASS = "new_class"
     GONE_CLASS = "gone_class"
     ONLY_IN_ONE = "only_in_one"
+    NO_VALID = "no_valid"
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -137,11 +138,22 @@ def compare_runs(
         for where, side in (("A", ours.keys() - theirs.keys()), ("B", theirs.keys() - ours.keys()))
         for cell, method in sorted(side)
     ]
+    found += _not_valid(common, ours, theirs)
     found += _rates(common, ours, theirs, margin)
     found += _times(common, ours, theirs, baseline=baseline, max_slowdown=max_slowdown)
     for key in common:
         found += _classes(key, ours[key], theirs[key], new_classes_fail=new_classes_fail)
     return found
+
+
+def _not_valid(common: Sequence[Key], ours: ByKey, theirs: ByKey) -> Iterable[Finding]:
+    """Arms of which B has nothing valid any more, where A has: no word that B is as good."""
+    for cell, method in common:
+        before, after = arm_rate(ours[cell, method]), arm_rate(theirs[cell, method])
+        if before.n and not after.n:
+            cycles = len(theirs[cell, method])
+            sentence = f"{method} has no valid cycle in B ({cycles} invalid), and {before.n} in A"
+            yield Finding(kind=Kind.NO_VALID, cell=cell, method=method, fails=True, sentence=sentence)
 
 
 def _by_key(side: Side, across: str | None) -> ByKey:

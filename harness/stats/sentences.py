@@ -52,9 +52,15 @@ def nothing_known(names: list[str]) -> str:
     return f"undecided: no valid cycle of {' and '.join(names)}"
 
 
-def left_out(blocks: int) -> str:
-    """Blocks that are no pair."""
-    return f"; {blocks} {_blocks(blocks)} without a valid cycle of both left out"
+def many_invalid(method: str, invalid: int, cycles: int) -> str:
+    """So many cycles say nothing that the others may not be a fair sample."""
+    return f"{method}: {invalid} of {cycles} cycles are invalid; what made them so may have to do with the method"
+
+
+def left_out(blocks: int, failed: int = 0) -> str:
+    """Blocks that are no pair; in `failed` of them the candidate failed."""
+    text = f"; {blocks} {_blocks(blocks)} without a valid cycle of both left out"
+    return text + (f", but for {failed} {'failure' if failed == 1 else 'failures'}" if failed else "")
 
 
 def specification(name: str, failed: int, n: int, specified: float, *, meets: bool | None, at_most: float) -> str:

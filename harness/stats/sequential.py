@@ -16,6 +16,7 @@ three counts: the order of blocks does not matter, and nothing needs to be kept 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
@@ -38,7 +39,11 @@ PRECISION = 1e-7
 
 
 class Paired(Struct, frozen=True, kw_only=True):
-    """Blocks in which both arms had a valid cycle, by what came of them. No other block is in here."""
+    """Blocks in which both arms had a valid cycle, by what came of them; and failures that have no such partner.
+
+    A failure whose partner is invalid counts for whoever it speaks for, and never makes the other case: what makes a
+    cycle invalid may well come of the failure before it.
+    """
 
     #: only the candidate failed
     worse: int = 0
@@ -46,11 +51,40 @@ class Paired(Struct, frozen=True, kw_only=True):
     same: int = 0
     #: only the baseline failed
     better: int = 0
+    #: the candidate failed, and the baseline had no valid cycle in that block; and the other way round
+    worse_alone: int = 0
+    better_alone: int = 0
 
     @property
     def blocks(self) -> int:
-        """How many blocks there are."""
+        """How many blocks with a valid cycle of both arms there are."""
         return self.worse + self.same + self.better
+
+    def __add__(self, other: Paired) -> Paired:
+        return self._with(other, 1)
+
+    def __sub__(self, other: Paired) -> Paired:
+        return self._with(other, -1)
+
+    def _with(self, other: Paired, sign: int) -> Paired:
+        return Paired(
+            worse=self.worse + sign * other.worse,
+            same=self.same + sign * other.same,
+            better=self.better + sign * other.better,
+            worse_alone=self.worse_alone + sign * other.worse_alone,
+            better_alone=self.better_alone + sign * other.better_alone,
+        )
+
+    @property
+    def turned(self) -> Paired:
+        """The same, with the arms' names changed."""
+        return Paired(
+            worse=self.better,
+            same=self.same,
+            better=self.worse,
+            worse_alone=self.better_alone,
+            better_alone=self.worse_alone,
+        )
 
     @property
     def difference(self) -> float | None:
@@ -60,17 +94,20 @@ class Paired(Struct, frozen=True, kw_only=True):
 
 def count_pairs(candidate: Mapping[int, bool], baseline: Mapping[int, bool]) -> Paired:
     """Pair two arms by block. Each maps the blocks in which the arm had a valid cycle to whether that failed."""
-    return tally((candidate[block], baseline[block]) for block in candidate.keys() & baseline.keys())
+    blocks = candidate.keys() | baseline.keys()
+    return tally((candidate.get(block), baseline.get(block)) for block in blocks)
 
 
-def tally(outcomes: Iterable[tuple[bool, bool]]) -> Paired:
-    """Count blocks, each given as whether the candidate and whether the baseline failed."""
-    worse = same = better = 0
-    for ours, theirs in outcomes:
-        worse += ours and not theirs
-        better += theirs and not ours
-        same += ours == theirs
-    return Paired(worse=worse, same=same, better=better)
+def tally(outcomes: Iterable[tuple[bool | None, bool | None]]) -> Paired:
+    """Count blocks, each given as whether the candidate and whether the baseline failed; None: no valid cycle."""
+    counts = Counter(outcomes)
+    return Paired(
+        worse=counts[True, False],
+        same=counts[True, True] + counts[False, False],
+        better=counts[False, True],
+        worse_alone=counts[True, None],
+        better_alone=counts[None, True],
+    )
 
 
 def log_e_above(paired: Paired, bound: float) -> float:
@@ -80,7 +117,7 @@ def log_e_above(paired: Paired, bound: float) -> float:
     """
     if bound <= -1:
         return math.inf if paired.blocks else 0.0
-    counts = (paired.worse, paired.same, paired.better)
+    counts = (paired.worse, paired.same, paired.better + paired.better_alone)
     # The highest stake that cannot lose more than everything, in the worst case of a payoff of -1.
     unit = 1 / (1 + bound)
     return _mixture(
@@ -97,8 +134,7 @@ def log_e_above(paired: Paired, bound: float) -> float:
 
 def log_e_below(paired: Paired, bound: float) -> float:
     """Logarithm of the e-value against "the difference is at least `bound`": high if it is below."""
-    turned = Paired(worse=paired.better, same=paired.same, better=paired.worse)
-    return log_e_above(turned, -bound)
+    return log_e_above(paired.turned, -bound)
 
 
 def difference_limits(paired: Paired, level: float = LEVEL) -> tuple[float, float]:
@@ -122,7 +158,7 @@ def upper_limit(paired: Paired, level: float = LEVEL) -> float:
 
 def lower_limit(paired: Paired, level: float = LEVEL) -> float:
     """The difference that is "at least" true, one-sided, whenever one looks."""
-    return -upper_limit(Paired(worse=paired.better, same=paired.same, better=paired.worse), level)
+    return -upper_limit(paired.turned, level)
 
 
 # ---- one arm against a specification ----------------------------------------------------------------------------
