@@ -51,10 +51,8 @@ def summary(trials: Sequence[Trial]) -> list[str]:
         alarms = sum(not trial.right for trial in healthy)
         baits = sum(trial.fault != CLEAN for trial in healthy)
         bound = upper_bound(alarms, len(healthy)) or 0.0
-        made = f"{len(healthy) - baits} clean, {baits} made to look ill"
-        lines.append(
-            f"false alarms: {alarms} in {len(healthy)} healthy reboots ({made}; a rate up to {bound:.1%} is possible, 95 %)"
-        )
+        made = f"{len(healthy) - baits} clean, {baits} that look ill"
+        lines.append(f"false alarms: {alarms} in {len(healthy)} healthy reboots ({made}; at most {bound:.1%}, 95 %)")
     delays = [trial.text_to_verdict_s for trial in trials if trial.text_to_verdict_s is not None]
     if delays:
         figures = (quantile(delays, 0.5), quantile(delays, 0.9), max(delays))
