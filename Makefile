@@ -109,7 +109,7 @@ matrix: setup
 bench: setup
 	@$(PYTEST) benchmarks $(OPTIONS)
 
-# K names one fault; without it, all of them and 25 clean reboots on each image.
+# K names one fault; without it, all of them and 16 clean reboots on each image.
 selftest: export KEXEC_JOBS ?= 2
 selftest: setup
 	@.venv/bin/kexec-harness selftest $${HARNESS_K:+--fault "$$HARNESS_K" --clean 0}

@@ -68,7 +68,7 @@ def test_the_confusion_matrix_counts_what_was_reported_for_each_class():
 
 def test_the_summary_tells_false_alarms_delays_and_what_was_wrong():
     text = "\n".join(summary([RIGHT, WRONG, QUIET, ALARM]))
-    assert "false alarms: 1 in 2 clean reboots" in text
+    assert "false alarms: 1 in 2 healthy reboots (2 clean, 0 that look ill" in text
     assert "seconds from text to verdict: median 0.40, p90 0.80, max 0.80" in text
     assert "2 of 4 trials right" in text
     assert "had to be root_not_found, fail: the reboot went through firmware" in text

@@ -46,13 +46,13 @@ def quantile(values: Sequence[float], share: float) -> float:
 def summary(trials: Sequence[Trial]) -> list[str]:
     """The whole result as lines."""
     lines = ["injected, and reported as such", *(f"  {line}" for line in confusion(trials))]
-    clean = [trial for trial in trials if trial.fault == CLEAN]
-    if clean:
-        alarms = sum(not trial.right for trial in clean)
-        bound = upper_bound(alarms, len(clean)) or 0.0
-        lines.append(
-            f"false alarms: {alarms} in {len(clean)} clean reboots (a rate up to {bound:.1%} is possible, 95 %)"
-        )
+    healthy = [trial for trial in trials if trial.must_pass]
+    if healthy:
+        alarms = sum(not trial.right for trial in healthy)
+        baits = sum(trial.fault != CLEAN for trial in healthy)
+        bound = upper_bound(alarms, len(healthy)) or 0.0
+        made = f"{len(healthy) - baits} clean, {baits} that look ill"
+        lines.append(f"false alarms: {alarms} in {len(healthy)} healthy reboots ({made}; at most {bound:.1%}, 95 %)")
     delays = [trial.text_to_verdict_s for trial in trials if trial.text_to_verdict_s is not None]
     if delays:
         figures = (quantile(delays, 0.5), quantile(delays, 0.9), max(delays))

@@ -38,6 +38,11 @@ class Trial(Struct, frozen=True, kw_only=True):
         return self.verdict.outcome is self.expected_outcome and self._class_is_right and not self.complaints
 
     @property
+    def must_pass(self) -> bool:
+        """Whether nothing is wrong with this reboot, whatever it looks like: anything but a pass is a false alarm."""
+        return not self.expected
+
+    @property
     def _class_is_right(self) -> bool:
         return self.verdict.failure_class in self.expected if self.expected else self.verdict.failure_class is None
 
