@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from paths import PROJECT
 from report_run import end
 
 from harness.cli import bisect, run
@@ -54,3 +57,10 @@ def test_a_mistake_is_never_taken_for_a_bad_kernel(arguments, said, capfd, monke
     monkeypatch.setenv("KEXEC_RESULTS", str(tmp_path))
     assert run(["bisect", *arguments]) == 125
     assert said in capfd.readouterr().err
+
+
+def test_the_script_in_the_docs_has_options_that_there_are():
+    script = (PROJECT / "docs/bisect.md").read_text("utf-8").split("```sh\n")[1].split("```")[0]
+    named = set(re.findall(r" (--[a-z-]+)", script))
+    assert {"--kernel", "--modules"} <= named
+    assert named <= {option for parameter in bisect.COMMAND.params for option in parameter.opts}

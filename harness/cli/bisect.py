@@ -45,22 +45,13 @@ class ForGit(click.Command):
 
 
 #: settings that may be options; the environment may have every one
-OPTIONS = (
-    "kernel",
-    "modules",
-    "initrd",
-    "image",
-    "device",
-    "firmware",
-    "loader",
-    "methods",
-    "blocks",
-    "failure_budget",
-)
+KERNEL_OPTIONS = ("kernel", "modules", "initrd")
+CELL_OPTIONS = ("image", "device", "firmware", "loader", "memory", "smp")
+RUN_OPTIONS = ("methods", "blocks", "seed", "failure_budget", "accel", "qemu", "results", "cache_dir", "images_dir")
 
 
 @click.command(cls=ForGit)
-@with_settings(*OPTIONS)
+@with_settings(*KERNEL_OPTIONS, *CELL_OPTIONS, *RUN_OPTIONS)
 def bisect(settings: Settings) -> int:
     """Reboot a kernel in blocks: 0 if it is good, 1 if reboots fail, 125 if nobody can say.
 
