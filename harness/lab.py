@@ -14,13 +14,15 @@ from msgspec import Struct, structs
 from harness import devices, faults, host, images, reboot
 from harness.clock import Clock
 from harness.config import Known, Settings
-from harness.devices.base import DISK_MIB, DeviceSet, Resources
-from harness.errors import ConfigError, InfraError, NoSpace
+from harness.config.cells import TOGETHER
+from harness.devices.base import DISK_MIB, DeviceSet, several
+from harness.devices.needs import lacking
+from harness.errors import ConfigError, InfraError, NoSpace, Unsupported
 from harness.faults.base import Fault
 from harness.images.probe_kit import ensure_probe_kit
 from harness.model import Accel, Cell, Loader
 from harness.model.architectures import ARCHITECTURES
-from harness.qemu.argv import ECHO, MachineSpec, build, flatten, no_commas
+from harness.qemu.argv import MachineSpec, build, flatten, no_commas
 from harness.qemu.folder import PrivateFolder
 from harness.qemu.machine import QemuMachine
 from harness.reboot.base import Method
@@ -28,12 +30,17 @@ from harness.registry import collect, lookup, members, unknown
 
 #: room for one machine's overlay in the folder for temporary files
 MIN_OVERLAY_BYTES = 1 << 30
-DATA_DISK = "data.raw"
 
 
 def device_sets() -> dict[str, DeviceSet]:
     """Every device set by name."""
     return collect(devices, "DEVICE_SETS", DeviceSet)
+
+
+def device_set_of(cell: Cell) -> DeviceSet:
+    """The devices under test in this cell: one set, or several on one machine. Raises ConfigError."""
+    known = device_sets()
+    return several([lookup(known, name, "device set") for name in cell.device_set.split(TOGETHER)])
 
 
 def methods() -> dict[str, Method]:
@@ -77,7 +84,6 @@ def machine_spec(
     arch = ARCHITECTURES[cell.arch]
     if cell.machine not in arch.machines:
         raise ConfigError(unknown(cell.machine, "machine type", arch.machines), key="machine")
-    resources = Resources(echo_chardev=ECHO, data_disk=Path(no_commas(str(folder / DATA_DISK))))
     return MachineSpec(
         cell=cell,
         accel=accel,
@@ -86,7 +92,8 @@ def machine_spec(
         screen=bool(settings.screen),
         folder=folder,
         root_disk=folder / "root.qcow2",
-        device_options=tuple(lookup(device_sets(), cell.device_set, "device set").options(resources)),
+        device_options=tuple(device_set_of(cell).argv(Path(no_commas(str(folder))))),
+        echoes=len(device_set_of(cell).members),
         ovmf_code=ovmf_code,
         ovmf_vars=folder / "ovmf-vars.fd" if ovmf_code else None,
         kernel=direct_boot.kernel if direct_boot else None,
@@ -152,6 +159,12 @@ class Lab:
             direct_boot=boot,
         )
 
+    def why_unsupported(self, cell: Cell) -> str | None:
+        """What this QEMU lacks for the cell, asked of the binary; None if it has everything. Raises InfraError."""
+        options = device_set_of(cell).argv(Path("MACHINE"))
+        missing = lacking(options, lambda option: host.offers(self.qemu, option))
+        return f"QEMU {self.qemu.version} has no {', no '.join(missing)}" if missing else None
+
     def command_line(self, cell: Cell) -> list[str]:
         """QEMU's command line for this cell, with a placeholder for the machine's private folder."""
         return [str(self.qemu.path), *flatten(build(self.spec(cell, Path("MACHINE"))))]
@@ -166,8 +179,11 @@ class Lab:
         """A machine of this cell on an untouched image, not yet powered on; or one that goes on where one was saved.
 
         `adapt` makes of the cell's machine what this one is to be, before anything is made for it.
-        Raises NoSpace, ConfigError or InfraError; then nothing is left behind.
+        Raises Unsupported, NoSpace, ConfigError or InfraError; then nothing is left behind.
         """
+        reason = self.why_unsupported(cell)
+        if reason is not None:
+            raise Unsupported(reason)
         folder = _make_folder()
         try:
             _check_space(folder.path)
@@ -179,8 +195,9 @@ class Lab:
             else:
                 shutil.copyfile(start_from.root_disk, spec.root_disk)
                 spec = structs.replace(spec, snapshot=start_from.snapshot)
-            with (folder.path / DATA_DISK).open("wb") as disk:
-                os.truncate(disk.fileno(), DISK_MIB << 20)
+            for name in device_set_of(cell).disk_names:
+                with (folder.path / name).open("wb") as disk:
+                    os.truncate(disk.fileno(), DISK_MIB << 20)
             template = host.firmware_files(cell.firmware).vars
             if spec.ovmf_vars is not None and template is not None:
                 shutil.copyfile(template, spec.ovmf_vars)

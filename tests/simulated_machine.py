@@ -44,6 +44,8 @@ class SimulatedMachine:
         if purpose == "arm":
             self._method = "kexec" if "unskip" in script else "cold"
             self._nonce = re.findall(r"\b[0-9a-f]{16}\b", script)[0]
+        if purpose == "device-baseline" and "ne2k-pci" in script:
+            return CommandReply(0, "lacks ne2k-pci 6.1.0-50-cloud-amd64\n")
         return CommandReply(0, "ok driver bound\n" if purpose == "device-after" else "")
 
     def send(self, script: str, *, purpose: str) -> CommandSent:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from harness.artefacts.case import Case
 from harness.artefacts.disk import NAME as DISK
+from harness.devices.base import DISK_MIB
 from harness.model import Option
-from harness.qemu.argv import SOCKETS, build, no_commas, to_text
+from harness.qemu.argv import ECHO, SOCKETS, build, no_commas, to_text
 
 NAME, SUMMARY = "qemu.sh", "the machine by hand: its console on this terminal, its monitor behind Ctrl-A c"
 AS_RUN, AS_RUN_SUMMARY = "argv.txt", "QEMU's command line as it ran"
@@ -21,7 +22,6 @@ CHANNELS = {
     "console": "stdio,id=console,mux=on,signal=off",
     "agent": "null,id=agent",
     "firmware": "file,id=firmware,path=$dir/firmware.log",
-    "echo": "null,id=echo",
 }
 
 
@@ -46,9 +46,11 @@ def by_hand(options: list[Option], folder: Path) -> Iterator[Option]:
     for option, value in options:
         if option == "-S":
             continue
-        channel = next((name for name in SOCKETS if value.startswith(f"socket,id={name},")), None)
-        if option == "-chardev" and channel is not None:
+        channel = value.removeprefix("socket,id=").partition(",")[0] if value.startswith("socket,id=") else ""
+        if option == "-chardev" and channel in SOCKETS:
             yield option, CHANNELS[channel]
+        elif option == "-chardev" and channel.startswith(ECHO):
+            yield option, f"null,id={channel}"
         else:
             yield option, value.replace(no_commas(str(folder)), "$dir")
     yield "-mon", "chardev=console,mode=readline"
@@ -57,6 +59,8 @@ def by_hand(options: list[Option], folder: Path) -> Iterator[Option]:
 def script(qemu: str, options: list[Option], image: str, ovmf_vars: Path | None) -> str:
     """The shell script: an overlay on the failed disk if it was kept, else on the image, then QEMU."""
     words = [f"{option} {_quoted(value)}" if value else option for option, value in options]
+    lent = sorted({name for _, value in options for name in re.findall(r"\bfile=\$dir/(data[\d-]*\.raw)", value)})
+    disks = "".join(f'truncate -s {DISK_MIB}M "$dir/{name}"\n' for name in lent)
     variables = ""
     if ovmf_vars is not None:
         variables = (
@@ -74,8 +78,7 @@ base=$here/{DISK} format=qcow2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 qemu-img create -q -f qcow2 -b "$base" -F "$format" "$dir/root.qcow2"
-truncate -s 64M "$dir/data.raw"
-{variables}{command}
+{disks}{variables}{command}
 """
 
 

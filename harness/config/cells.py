@@ -20,6 +20,8 @@ from harness.registry import unknown
 Choice = Mapping[str, tuple[str, ...]]
 #: what messages call a name of each dimension
 KINDS = {"device": "device set"}
+#: between the names of device sets that one machine has
+TOGETHER = "+"
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -112,17 +114,32 @@ def check_names(matrix: Matrix, settings: Settings, known: Known) -> None:
     if settings.fault is not None and settings.fault not in known.faults:
         raise settings.error("fault", unknown(settings.fault, "fault", known.faults))
     for dimension in DIMENSIONS:
-        kind, names = KINDS.get(dimension, dimension), getattr(known, dimension)
         for name in getattr(settings, dimension):
-            if name not in names:
-                raise settings.error(dimension, unknown(name, kind, names))
-        for path, row in matrix.rows():
-            for number, name in enumerate(row.named().get(dimension, ())):
-                if name not in names:
-                    # A single name is no item of a list, and has the line of its key.
-                    line = matrix.line(*path, dimension, number) or matrix.line(*path, dimension)
-                    key = f"{path[0]}.{dimension}"
-                    raise ConfigError(unknown(name, kind, names), file=matrix.file, line=line, key=key)
+            wrong = _unknown_part(dimension, name, known)
+            if wrong is not None:
+                raise settings.error(dimension, _unknown(dimension, wrong, known))
+        _check_matrix_names(matrix, dimension, known)
+
+
+def _check_matrix_names(matrix: Matrix, dimension: str, known: Known) -> None:
+    for path, row in matrix.rows():
+        for number, name in enumerate(row.named().get(dimension, ())):
+            wrong = _unknown_part(dimension, name, known)
+            if wrong is not None:
+                # A single name is no item of a list, and has the line of its key.
+                line = matrix.line(*path, dimension, number) or matrix.line(*path, dimension)
+                key = f"{path[0]}.{dimension}"
+                raise ConfigError(_unknown(dimension, wrong, known), file=matrix.file, line=line, key=key)
+
+
+def _unknown(dimension: str, name: str, known: Known) -> str:
+    return unknown(name, KINDS.get(dimension, dimension), getattr(known, dimension))
+
+
+def _unknown_part(dimension: str, name: str, known: Known) -> str | None:
+    """The first part of a name that does not exist: a machine may have several device sets, as `nvme+e1000e`."""
+    parts = name.split(TOGETHER) if dimension == "device" else [name]
+    return next((part for part in parts if part not in getattr(known, dimension)), None)
 
 
 def _cells(matrix: Matrix, narrowed: Choice) -> Iterator[Cell]:

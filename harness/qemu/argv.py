@@ -9,7 +9,7 @@ from msgspec import Struct
 from harness.model import Accel, Cell, Firmware, Loader, Option
 from harness.model.architectures import ARCHITECTURES
 
-#: id of the chardev that echoes what the guest sends, for device sets
+#: what ids of chardevs begin with that echo what the guest sends, one for each device set
 ECHO = "echo"
 #: channel -> file name of its socket below the machine's private folder; QEMU connects, the harness listens
 SOCKETS = {
@@ -17,7 +17,6 @@ SOCKETS = {
     "console": "console.sock",
     "agent": "agent.sock",
     "firmware": "fw.sock",
-    ECHO: "echo.sock",
 }
 
 # Neither fork nor exec, no new privileges, no obsolete system calls, no changes of scheduling.
@@ -39,6 +38,8 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     root_disk: Path
     #: the devices under test, as their set gives them
     device_options: tuple[Option, ...]
+    #: how many device sets have an echo service
+    echoes: int = 1
     #: OVMF's code and this machine's own copy of its variables; None under SeaBIOS
     ovmf_code: Path | None = None
     ovmf_vars: Path | None = None
@@ -50,6 +51,12 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     more_options: tuple[Option, ...] = ()
     #: name of a snapshot in the root disk that the machine starts from instead of its firmware
     snapshot: str | None = None
+
+
+def sockets(echoes: int) -> dict[str, str]:
+    """Every channel -> file name of its socket."""
+    names = [f"{ECHO}{number or ''}" for number in range(echoes)]
+    return {**SOCKETS, **{name: f"{name}.sock" for name in names}}
 
 
 def build(spec: MachineSpec) -> list[Option]:
@@ -107,7 +114,8 @@ def _board(spec: MachineSpec) -> list[Option]:
 
 def _channels(spec: MachineSpec) -> list[Option]:
     options = [
-        ("-chardev", f"socket,id={name},path={no_commas(str(spec.folder / file))}") for name, file in SOCKETS.items()
+        ("-chardev", f"socket,id={name},path={no_commas(str(spec.folder / file))}")
+        for name, file in sockets(spec.echoes).items()
     ]
     options += [
         ("-mon", "chardev=qmp,mode=control"),

@@ -118,7 +118,7 @@ class QemuMachine:
         self.spec = spec
         self._folder = folder
         self.argv = [str(qemu), *flatten(build(spec))]
-        self._watcher = Watcher(clock, spec.folder)
+        self._watcher = Watcher(clock, spec.folder, spec.echoes)
         self._process: QemuProcess | None = None
         self._vcpu_threads: list[int] = []
 
