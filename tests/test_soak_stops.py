@@ -142,7 +142,7 @@ def test_a_chain_without_an_end_is_a_mistake_of_settings(soak):
 
 
 def test_what_this_qemu_cannot_do_is_skipped_and_says_why(soak):
-    result, folder = soak(0.0, "--kexec-device=igb,nvme", "--kexec-blocks=1")
+    result, folder = soak(0.0, "--kexec-device=igb,nvme", "--kexec-blocks=1", "-rs")
     assert result.ret == 0
     result.assert_outcomes(passed=2, skipped=3)
     result.stderr.fnmatch_lines(["skipped: debian-13+igb+seabios: QEMU 7.2.22 has no device igb"])
@@ -150,15 +150,12 @@ def test_what_this_qemu_cannot_do_is_skipped_and_says_why(soak):
     run = json.loads((folder / "run.json").read_text())
     assert run["skipped"] == {"debian-13+igb+seabios": "QEMU 7.2.22 has no device igb"}
     assert [cell["device_set"] for cell in run["cells"]] == ["nvme"]
-    assert (
-        "skipped: debian-13&#43;igb" in (folder / "report.md").read_text()
-        or "skipped: debian-13+igb+seabios" in (folder / "report.md").read_text()
-    )
+    assert "skipped: debian-13+igb+seabios: QEMU 7.2.22 has no device igb" in (folder / "report.md").read_text()
 
 
 def test_what_the_guests_kernel_cannot_do_is_skipped_too(soak):
     """The simulated guest's kernel has every driver but one."""
-    result, folder = soak(0.0, "--kexec-device=ne2k", "--kexec-blocks=1")
+    result, folder = soak(0.0, "--kexec-device=ne2k", "--kexec-blocks=1", "-rs")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["SKIPPED *: the kernel 6.1.0-50-cloud-amd64 has no module ne2k-pci"])
     assert json.loads((folder / "run.json").read_text())["cells"] == []

@@ -58,10 +58,10 @@ check_network() {
         echo "fail driver no interface is bound to $DRIVER: none has an address that ends with $MAC_END"
         return
     fi
-    driver=$(driver_of "$interface")
+    bound=$(driver_of "$interface")
     case "|$DRIVER|" in
-        *"|$driver|"*) echo "ok driver $interface is bound to $driver" ;;
-        *) echo "fail driver $interface is bound to ${driver:-nothing}, not to $DRIVER" ;;
+        *"|$bound|"*) echo "ok driver $interface is bound to $bound" ;;
+        *) echo "fail driver $interface is bound to ${bound:-nothing}, not to $DRIVER" ;;
     esac
     state=$(cat "/sys/class/net/$interface/operstate")
     if ! wait_for_address "$interface"; then
