@@ -20,9 +20,9 @@ from harness.devices.needs import lacking
 from harness.errors import ConfigError, InfraError, NoSpace, Unsupported
 from harness.faults.base import Fault
 from harness.images.probe_kit import ensure_probe_kit
-from harness.model import Accel, Cell, Loader
+from harness.model import Accel, Cell, Loader, Option
 from harness.model.architectures import ARCHITECTURES
-from harness.qemu.argv import MachineSpec, build, flatten, no_commas
+from harness.qemu.argv import MachineSpec, build, flatten, no_commas, parse
 from harness.qemu.folder import PrivateFolder
 from harness.qemu.machine import QemuMachine
 from harness.reboot.base import Method
@@ -93,6 +93,7 @@ def machine_spec(
         folder=folder,
         root_disk=folder / "root.qcow2",
         device_options=tuple(device_set_of(cell).argv(Path(no_commas(str(folder))))),
+        more_options=tuple(_own_options(settings)),
         echoes=len(device_set_of(cell).members),
         ovmf_code=ovmf_code,
         ovmf_vars=folder / "ovmf-vars.fd" if ovmf_code else None,
@@ -100,6 +101,14 @@ def machine_spec(
         initrd=direct_boot.initrd if direct_boot else None,
         cmdline=direct_boot.cmdline if direct_boot else None,
     )
+
+
+def _own_options(settings: Settings) -> list[Option]:
+    try:
+        return parse(settings.device_args or "")
+    except ValueError as error:
+        mend = "give options as for a shell, such as DEVICE_ARGS='-device edu'"
+        raise settings.error("device_args", str(error), mend=mend) from error
 
 
 class SavedMachine(Struct, frozen=True):

@@ -204,6 +204,8 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
         "IMAGES_DIR": str(settings.images_dir),
         "CACHE_DIR": str(settings.cache_dir),
     }
+    if settings.device_args:
+        named["DEVICE_ARGS"] = settings.device_args
     if settings.fault:
         named |= {"FAULT": settings.fault, "FAULT_RATE": str(settings.fault_rate)}
     return {**named, "QEMU": settings.qemu} if settings.qemu else named

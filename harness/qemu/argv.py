@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from msgspec import Struct
@@ -87,6 +88,23 @@ def build(spec: MachineSpec) -> list[Option]:
 def flatten(options: list[Option]) -> list[str]:
     """The options as an argument list."""
     return [word for option, value in options for word in ((option, value) if value else (option,))]
+
+
+def parse(text: str) -> list[Option]:
+    """The options in `text`, which is quoted as for a shell. Raises ValueError for quotes or values that stand alone.
+
+    >>> parse("-device edu -nodefaults")
+    [('-device', 'edu'), ('-nodefaults', '')]
+    """
+    options: list[Option] = []
+    for word in shlex.split(text):
+        if word.startswith("-"):
+            options.append((word, ""))
+        elif options and not options[-1][1]:
+            options[-1] = (options[-1][0], word)
+        else:
+            raise ValueError(f"'{word}' belongs to no option")
+    return options
 
 
 def to_text(options: list[Option]) -> str:
