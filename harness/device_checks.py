@@ -5,17 +5,48 @@ Both come after the reboot that is measured, and are the same for every method.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
 from harness.classify.milestones import IDENTIFY
 from harness.devices import inventory
 from harness.devices.base import DeviceSet, parse_findings
 from harness.devices.inventory import Inventory
 from harness.errors import MachineError, Unsupported
 from harness.model import DeviceFinding
-from harness.qemu.machine import Machine
+from harness.qemu.machine import Machine, Monitor
 
 LISTING_TIMEOUT_S = 120.0
 #: for the first device set of a machine, and for each further one
 CHECK_TIMEOUT_S, MORE_TIMEOUT_S = 240.0, 60.0
+
+
+class HostSide(Struct, frozen=True):
+    """A machine's folder and its monitor, as device sets want them."""
+
+    folder: Path
+    monitor: Monitor
+
+    def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Run a QMP command. Raises MachineError."""
+        return self.monitor.execute(command, arguments)
+
+
+def _host_side(machine: Machine) -> HostSide | None:
+    """None for a recording, and for a machine that has ended."""
+    inside = machine.inspect()
+    if inside is None or inside.monitor is None:
+        return None
+    return HostSide(inside.spec.folder, inside.monitor)
+
+
+def plug_devices(machine: Machine, device_set: DeviceSet) -> None:
+    """Do what the host has to do for the devices once the machine is up. Raises MachineError."""
+    host = _host_side(machine)
+    if host is not None:
+        device_set.plug_all(host)
 
 
 def list_devices(machine: Machine, device_set: DeviceSet, kernel: str) -> Inventory:
@@ -57,7 +88,15 @@ def check_devices(
             *changed,
             DeviceFinding("answer", ok=False, detail=f"the check ended with status {reply.status}: {said}"),
         )
-    return (*changed, *findings)
+    return (*changed, *findings, *_seen_by_host(machine, device_set))
+
+
+def _seen_by_host(machine: Machine, device_set: DeviceSet) -> tuple[DeviceFinding, ...]:
+    try:
+        host = _host_side(machine)
+        return device_set.look_at_all(host) if host is not None else ()
+    except MachineError as error:
+        return (DeviceFinding("host", ok=False, detail=str(error)),)
 
 
 def _changed(usual: Inventory, kernel: str, output: str) -> tuple[DeviceFinding, ...]:

@@ -12,7 +12,7 @@ from harness.classify.milestones import Progress
 from harness.clock import Deadline
 from harness.cycle import CycleResult, Running, Usual, drain, run_cycle, watch
 from harness.deadlines import Deadlines
-from harness.device_checks import list_devices
+from harness.device_checks import list_devices, plug_devices
 from harness.devices.base import DeviceSet
 from harness.devices.inventory import Inventory
 from harness.errors import MachineError
@@ -137,6 +137,7 @@ class Guest:
     def _list_devices(self, running: Running) -> None:
         """What is there before the first reboot; a recording of an older harness does not tell."""
         with suppress(MachineError):
+            plug_devices(self.machine, self._device_set)
             self._devices = list_devices(self.machine, self._device_set, running.kernel)
 
     def end(self, script: str, *, last_words: str, timeout: float = 300.0) -> str:

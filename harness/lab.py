@@ -204,6 +204,8 @@ class Lab:
             else:
                 shutil.copyfile(start_from.root_disk, spec.root_disk)
                 spec = structs.replace(spec, snapshot=start_from.snapshot)
+            for name in device_set_of(cell).folder_names:
+                (folder.path / name).mkdir()
             for name in device_set_of(cell).disk_names:
                 with (folder.path / name).open("wb") as disk:
                     os.truncate(disk.fileno(), DISK_MIB << 20)

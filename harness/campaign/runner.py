@@ -21,7 +21,7 @@ from harness.classify.milestones import Progress
 from harness.config.stop import time_limit
 from harness.cycle import CycleResult, Running, Watched, drain, has_left, judge_again, run_cycle, watch
 from harness.deadlines import Deadlines
-from harness.device_checks import list_devices
+from harness.device_checks import list_devices, plug_devices
 from harness.devices.base import DeviceSet
 from harness.errors import MachineError, SystemDied, Unsupported
 from harness.model import (
@@ -324,8 +324,11 @@ class CellCampaign:
         Raises Unsupported if the guest's kernel cannot do the device set.
         """
         progress = watched.progress
-        if progress.ready is None or progress.exit is not None or self._usual.devices is not None:
+        if progress.ready is None or progress.exit is not None:
             return watched
+        plug_devices(machine, self._device_set)
+        if self._usual.devices is not None:
+            return self._with(watched, drain(machine))
         try:
             kernel = Running.from_report(progress.ready).kernel
             self._usual.devices = list_devices(machine, self._device_set, kernel)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources as files
 from pathlib import Path
+from typing import Any, Protocol
 
 from msgspec import Struct, structs
 
@@ -15,6 +16,8 @@ from harness.model import DeviceFinding, Option
 #: where guests find the harness's echo service, by user-mode networking's guest forwarding
 ECHO_PORT = 7
 DISK_MIB = 64
+#: stands before every family's script
+COMMON = "common.sh"
 #: line of a script's output that says which of several sets speaks from there on
 SPEAKER = "set"
 
@@ -64,6 +67,10 @@ class Resources(Struct, frozen=True, kw_only=True):
         """An empty raw disk of `DISK_MIB` MiB."""
         return self.folder / disk_name(self.number, which)
 
+    def lent_folder(self, name: str) -> Path:
+        """A folder that is shared with the guest."""
+        return self.folder / f"{name}{self.suffix}"
+
     def id(self, name: str) -> str:
         """An id that no other set of the machine has."""
         return f"{name}{self.number}"
@@ -73,6 +80,19 @@ def disk_name(number: int, which: int) -> str:
     """File name of a disk that is lent to the set with this number."""
     place = f"{number}-{which}" if which else str(number or "")
     return f"data{place}.raw"
+
+
+class Host(Protocol):
+    """The host's side of a machine that runs."""
+
+    @property
+    def folder(self) -> Path:
+        """The machine's folder."""
+        ...
+
+    def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Run a QMP command. Raises MachineError."""
+        ...
 
 
 class DeviceSet(Struct, frozen=True, kw_only=True):
@@ -87,8 +107,18 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     driver: str
     #: kernel modules that the guest must have, each by any one of the names with `|` between; None: the driver's name
     modules: tuple[str, ...] | None = None
+    #: first release of QEMU that has it; "" for one that is older than any in use. For people: the binary is asked
+    since: str = ""
     #: disks of `DISK_MIB` MiB that it borrows
     disks: int = 0
+    #: empty folders that it borrows, by name below the machine's folder
+    folders: tuple[str, ...] = ()
+    #: words that the guest's kernel needs on its command line, from the first reboot on
+    words: tuple[str, ...] = ()
+    #: what the host does once the machine has come up for the first time, such as plugging something in
+    plug: Callable[[Host, Resources], None] | None = None
+    #: what the host looks at after a reboot, when the guest has been asked
+    look: Callable[[Host, Resources], tuple[DeviceFinding, ...]] | None = None
     #: what its script is told besides: variable -> value
     values: Mapping[str, str] = {}
     #: the sets that it is made of, if it is several at once
@@ -97,7 +127,10 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     number: int = 0
 
     def before(self, nonce: str) -> str:
-        """The script that prepares the guest for a check after the next reboot, e.g. writes a pattern."""
+        """The script that prepares the guest for a check after the next reboot, e.g. writes a pattern.
+
+        It ends with a status other than 0 as soon as one of the sets cannot be prepared.
+        """
         return "".join(f"(\n{part.script_for('before', nonce)}\n) || exit 1\n" for part in self.members)
 
     def after(self, nonce: str) -> str:
@@ -119,6 +152,26 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
         return [disk_name(part.number, which) for part in self.members for which in range(part.disks)]
 
     @property
+    def folder_names(self) -> list[str]:
+        """Names of all folders that it borrows."""
+        return [f"{name}{part.number or ''}" for part in self.members for name in part.folders]
+
+    def plug_all(self, host: Host) -> None:
+        """Do on the host what the machine needs once it is up. Raises MachineError."""
+        for part in self.members:
+            if part.plug is not None:
+                part.plug(host, Resources(folder=host.folder, number=part.number))
+
+    def look_at_all(self, host: Host) -> tuple[DeviceFinding, ...]:
+        """What the host sees of the devices after a reboot. Raises MachineError."""
+        return tuple(
+            finding
+            for part in self.members
+            if part.look is not None
+            for finding in part.look(host, Resources(folder=host.folder, number=part.number))
+        )
+
+    @property
     def modules_needed(self) -> list[str]:
         """Kernel modules of all its devices; a module that has several names has `|` between them."""
         return [
@@ -134,13 +187,15 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     def script_for(self, stage: str, nonce: str) -> str:
         """The family's script with what it has to know."""
         lent = Resources(folder=Path(), number=self.number)
-        text = files.files("harness.devices").joinpath(self.script).read_text("utf-8")
+        folder = files.files("harness.devices")
+        text = "".join(folder.joinpath(name).read_text("utf-8") for name in (COMMON, self.script))
         values = {
             "STAGE": stage,
             "NONCE": nonce,
             "DRIVER": self.driver,
             "SERIAL": lent.serial,
             "MAC_END": lent.mac_end,
+            "WORDS": " ".join(self.words),
             "ECHO_ADDRESS": lent.echo_address,
             "ECHO_PORT": str(ECHO_PORT),
             **self.values,
@@ -153,10 +208,11 @@ def several(sets: Sequence[DeviceSet]) -> DeviceSet:
     """All of these on one machine, as one set; a single one is itself."""
     if len(sets) == 1:
         return sets[0]
-    parts = tuple(structs.replace(part, number=number) for number, part in enumerate(sets))
+    every = [member for one in sets for member in one.members]
+    parts = tuple(structs.replace(part, number=number) for number, part in enumerate(every))
     return DeviceSet(
-        name=TOGETHER.join(part.name for part in parts),
-        summary="; ".join(part.summary for part in parts),
+        name=TOGETHER.join(one.name for one in sets),
+        summary="; ".join(one.summary for one in sets),
         options=lambda _: [],
         script="",
         driver="",

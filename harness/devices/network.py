@@ -1,6 +1,6 @@
 """Network cards: the interface is up, has an address by DHCP, and a megabyte goes to the host and back.
 
-A row is a card: name, QEMU's device with its properties, the driver, and what it is.
+A row is a card: name, QEMU's device, the driver, what it is, and since which release QEMU has it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CARDS = (
     ("virtio-net-transitional", "virtio-net-pci-transitional", "virtio_net", "the same, with virtio 0.9's registers"),
     ("e1000", "e1000", "e1000", "Intel 82540EM gigabit network card"),
     ("e1000e", "e1000e", "e1000e", "Intel 82574L gigabit network card"),
-    ("igb", "igb", "igb", "Intel 82576 gigabit network card, several queues"),
+    ("igb", "igb", "igb", "Intel 82576 gigabit network card, several queues", "8.0"),
     ("rtl8139", "rtl8139", "8139cp|8139too", "Realtek RTL8139 network card"),
     ("vmxnet3", "vmxnet3", "vmxnet3", "VMware's network card"),
     ("pcnet", "pcnet", "pcnet32", "AMD PCnet-PCI II network card"),
@@ -39,13 +39,14 @@ def _card(device: str, lent: Resources) -> Option:
     return ("-device", f"{device},netdev={lent.id('net')},mac=52:{lent.mac_end}")
 
 
-def _set(name: str, device: str, driver: str, summary: str) -> DeviceSet:
+def _set(name: str, device: str, driver: str, summary: str, since: str = "") -> DeviceSet:
     return DeviceSet(
         name=name,
         summary=summary,
         options=lambda lent: [_network(lent), _card(device, lent)],
         script="network.sh",
         driver=driver,
+        since=since,
     )
 
 

@@ -23,6 +23,7 @@ class Row(Struct, frozen=True, kw_only=True):
     #: devices with one disk each
     disks: tuple[str, ...]
     modules: tuple[str, ...] | None = None
+    since: str = ""
     #: what the guest finds the disks by, if they have no serial number that can be set
     serial: str | None = None
 
@@ -141,6 +142,7 @@ ROWS = (
         controllers=("ufs,id=@,serial=!",),
         disks=("ufs-lu,bus=@,lun=0",),
         modules=("ufshcd-pci",),
+        since="8.2",
     ),
 )
 
@@ -169,6 +171,7 @@ def _set(row: Row) -> DeviceSet:
         script="storage.sh",
         driver=row.driver,
         modules=row.modules,
+        since=row.since,
         disks=len(row.disks),
         values={"DISKS": str(len(row.disks)), **({"SERIAL": row.serial} if row.serial else {})},
     )
