@@ -12,7 +12,6 @@ KINDS = {
     "-object": "object",
     "-netdev": "network backend",
     "-tpmdev": "TPM backend",
-    "-fsdev": "file system driver",
     "-audiodev": "audio driver",
 }
 

@@ -77,7 +77,7 @@ def _set(row: Row) -> DeviceSet:
         name=row.name,
         summary=row.summary,
         options=lambda lent: _options(row, lent),
-        script="usb.sh",
+        script="input.sh",
         driver=row.driver,
         modules=(row.module, "usbhid", "hid-generic"),
         values={"INPUTS": "|".join(INPUTS)},
