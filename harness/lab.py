@@ -94,6 +94,7 @@ def machine_spec(
         root_disk=folder / "root.qcow2",
         device_options=tuple(device_set_of(cell).argv(Path(no_commas(str(folder))))),
         more_options=tuple(_own_options(settings)),
+        helpers=tuple(device_set_of(cell).helpers_in(folder)),
         echoes=len(device_set_of(cell).members),
         ovmf_code=ovmf_code,
         ovmf_vars=folder / "ovmf-vars.fd" if ovmf_code else None,
@@ -172,7 +173,10 @@ class Lab:
         """What this QEMU lacks for the cell, asked of the binary; None if it has everything. Raises InfraError."""
         options = device_set_of(cell).argv(Path("MACHINE"))
         missing = lacking(options, lambda option: host.offers(self.qemu, option))
-        return f"QEMU {self.qemu.version} has no {', no '.join(missing)}" if missing else None
+        if missing:
+            return f"QEMU {self.qemu.version} has no {', no '.join(missing)}"
+        absent = next((helper for helper in device_set_of(cell).helpers_in(Path("MACHINE")) if not helper.find()), None)
+        return f"this host has no {absent.program} (Debian package {absent.package})" if absent else None
 
     def command_line(self, cell: Cell) -> list[str]:
         """QEMU's command line for this cell, with a placeholder for the machine's private folder."""

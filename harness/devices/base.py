@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from msgspec import Struct, structs
 
 from harness.config.cells import TOGETHER
+from harness.host.helpers import Helper
 from harness.model import DeviceFinding, Option
 
 #: where guests find the harness's echo service, by user-mode networking's guest forwarding
@@ -113,6 +114,8 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     disks: int = 0
     #: empty folders that it borrows, by name below the machine's folder
     folders: tuple[str, ...] = ()
+    #: program that runs beside QEMU for it
+    helper: Callable[[Resources], Helper] | None = None
     #: words that the guest's kernel needs on its command line, from the first reboot on
     words: tuple[str, ...] = ()
     #: what the host does once the machine has come up for the first time, such as plugging something in
@@ -155,6 +158,14 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     def folder_names(self) -> list[str]:
         """Names of all folders that it borrows."""
         return [f"{name}{part.number or ''}" for part in self.members for name in part.folders]
+
+    def helpers_in(self, folder: Path) -> list[Helper]:
+        """The programs that run beside QEMU on a machine whose folder is `folder`."""
+        return [
+            part.helper(Resources(folder=folder, number=part.number))
+            for part in self.members
+            if part.helper is not None
+        ]
 
     def plug_all(self, host: Host) -> None:
         """Do on the host what the machine needs once it is up. Raises MachineError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.devices.base import DeviceSet, Host, Resources
+from harness.host.helpers import Helper
 from harness.model import DeviceFinding, Option
 
 SHARED = "shared"
@@ -25,6 +26,29 @@ def _9p(lent: Resources) -> list[Option]:
     ]
 
 
+def _virtiofsd(lent: Resources) -> Helper:
+    place = lent.lent_folder(SHARED)
+    # The one that came with QEMU until 7.2 and the one in Rust understand these.
+    socket = lent.folder / f"virtiofs{lent.suffix}.sock"
+    return Helper(
+        program="virtiofsd",
+        package="virtiofsd",
+        arguments=(f"--socket-path={socket}", "-o", f"source={place}", "-o", "sandbox=chroot"),
+        socket=socket,
+    )
+
+
+def _virtiofs(lent: Resources) -> list[Option]:
+    channel, memory = lent.id("virtiofs"), lent.id("shared-memory")
+    return [
+        ("-chardev", f"socket,id={channel},path={lent.folder}/virtiofs{lent.suffix}.sock"),
+        ("-device", f"vhost-user-fs-pci,chardev={channel},tag=kexec-harness"),
+        # The daemon reads and writes the guest's memory, all of it.
+        ("-object", f"memory-backend-memfd,id={memory},share=on,size=1024M"),
+        ("-machine", f"memory-backend={memory}"),
+    ]
+
+
 DEVICE_SETS = (
     DeviceSet(
         name="9p",
@@ -36,5 +60,16 @@ DEVICE_SETS = (
         folders=(SHARED,),
         look=_look,
         values={"TYPE": "9p", "OPTIONS": "trans=virtio,version=9p2000.L,msize=131072"},
+    ),
+    DeviceSet(
+        name="virtio-fs",
+        summary="folder of the host over virtio-fs, served by virtiofsd (for MEMORY=1024)",
+        options=_virtiofs,
+        script="sharing.sh",
+        driver="virtiofs",
+        folders=(SHARED,),
+        helper=_virtiofsd,
+        look=_look,
+        values={"TYPE": "virtiofs", "OPTIONS": "defaults"},
     ),
 )

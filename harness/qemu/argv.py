@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from harness.host.helpers import Helper
 from harness.model import Accel, Cell, Firmware, Loader, Option
 from harness.model.architectures import ARCHITECTURES
 
@@ -39,6 +40,8 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     root_disk: Path
     #: the devices under test, as their set gives them
     device_options: tuple[Option, ...]
+    #: programs that run beside QEMU for its devices
+    helpers: tuple[Helper, ...] = ()
     #: how many device sets have an echo service
     echoes: int = 1
     #: OVMF's code and this machine's own copy of its variables; None under SeaBIOS
