@@ -84,6 +84,7 @@ def machine_spec(
     arch = ARCHITECTURES[cell.arch]
     if cell.machine not in arch.machines:
         raise ConfigError(unknown(cell.machine, "machine type", arch.machines), key="machine")
+    devices_here = device_set_of(cell)
     return MachineSpec(
         cell=cell,
         accel=accel,
@@ -92,10 +93,12 @@ def machine_spec(
         screen=bool(settings.screen),
         folder=folder,
         root_disk=folder / "root.qcow2",
-        device_options=tuple(device_set_of(cell).argv(Path(no_commas(str(folder))))),
+        device_options=tuple(devices_here.argv(Path(no_commas(str(folder))))),
         more_options=tuple(_own_options(settings)),
-        helpers=tuple(device_set_of(cell).helpers_in(folder)),
-        echoes=len(device_set_of(cell).members),
+        disks=tuple(devices_here.disk_names),
+        folders=tuple(devices_here.folder_names),
+        helpers=tuple(devices_here.helpers_in(folder)),
+        echoes=len(devices_here.members),
         ovmf_code=ovmf_code,
         ovmf_vars=folder / "ovmf-vars.fd" if ovmf_code else None,
         kernel=direct_boot.kernel if direct_boot else None,
@@ -208,9 +211,9 @@ class Lab:
             else:
                 shutil.copyfile(start_from.root_disk, spec.root_disk)
                 spec = structs.replace(spec, snapshot=start_from.snapshot)
-            for name in device_set_of(cell).folder_names:
+            for name in spec.folders:
                 (folder.path / name).mkdir()
-            for name in device_set_of(cell).disk_names:
+            for name in spec.disks:
                 with (folder.path / name).open("wb") as disk:
                     os.truncate(disk.fileno(), DISK_MIB << 20)
             template = host.firmware_files(cell.firmware).vars

@@ -52,7 +52,7 @@ def everything():
 def test_all_sets_on_one_machine_do_not_clash(everything):
     options = everything.argv(Path("/m"))
     ids = [found[1] for option, value in options if (found := re.search(r"(?:^|,)id=([^,]+)", value))]
-    files = [found[1] for _, value in options if (found := re.search(r"file=([^,]+)", value))]
+    files = [found[1] for _, value in options if (found := re.search(r"(?:file|mem-path)=([^,]+)", value))]
     for names in (ids, files, re.findall(r"mac=([^,]+)", str(options)), re.findall(r"chardev:(\w+)", str(options))):
         assert len(names) > 1
         assert sorted(set(names)) == sorted(names)

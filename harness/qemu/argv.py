@@ -40,6 +40,9 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     root_disk: Path
     #: the devices under test, as their set gives them
     device_options: tuple[Option, ...]
+    #: names of the disks and folders that its device sets borrow
+    disks: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     #: programs that run beside QEMU for its devices
     helpers: tuple[Helper, ...] = ()
     #: how many device sets have an echo service
