@@ -10,14 +10,18 @@ import pytest
 from paths import PROJECT
 
 from harness import host
+from harness.clock import HostClock
 from harness.config.cells import expand
 from harness.config.matrix import read_matrix
 from harness.devices.base import parse_findings, several
 from harness.devices.inventory import Inventory, compare, parse
 from harness.devices.needs import lacking
+from harness.errors import MachineError
 from harness.host import QemuBinary
+from harness.host.helpers import Helper
 from harness.lab import device_set_of, device_sets, known_names
 from harness.model import Cell
+from harness.qemu.helpers import Helpers
 
 DATA = Path(__file__).parent / "testdata" / "devices"
 LISTING = (DATA / "debian-12-virtio-net.txt").read_text("utf-8")
@@ -184,3 +188,73 @@ def test_a_guest_that_lists_nothing_has_lost_everything():
 
 def test_a_guest_says_which_modules_its_kernel_lacks():
     assert parse("lacks 8139cp|8139too 6.1.0-50-cloud-amd64\n").lacking == (("8139cp|8139too", "6.1.0-50-cloud-amd64"),)
+
+
+# ---- the host's side ----------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """A host that answers QMP with what it was given, and remembers what it was told."""
+
+    def __init__(self, folder: Path, **answers: object) -> None:
+        self.folder, self._answers = folder, answers
+        self.told: list[tuple[str, dict[str, object] | None]] = []
+
+    def execute(self, command, arguments=None):
+        self.told.append((command, arguments))
+        if command == "screendump":
+            Path(arguments["filename"]).write_bytes(self._answers["screen"])
+        return self._answers.get(command.replace("-", "_"))
+
+
+#: what QEMU 7.2 says of `-smp cpus=2,maxcpus=4`
+CPU_SLOTS = [
+    {"props": {"core-id": 0, "thread-id": 0, "socket-id": number}, "vcpus-count": 1, "type": "max-x86_64-cpu"}
+    | ({"qom-path": f"/machine/unattached/device[{number}]"} if number < 2 else {})
+    for number in (3, 2, 1, 0)
+]
+
+
+def test_the_first_free_cpu_is_plugged_in(tmp_path):
+    host_side = Recorder(tmp_path, query_hotpluggable_cpus=CPU_SLOTS)
+    device_set_of(cell("cpu-hotplug")).plug_all(host_side)
+    command, arguments = host_side.told[-1]
+    assert (command, arguments["driver"], arguments["socket-id"]) == ("device_add", "max-x86_64-cpu", 2)
+
+
+def test_a_disk_is_plugged_into_the_slot_of_its_set(tmp_path):
+    host_side = Recorder(tmp_path)
+    both = device_set_of(cell("nvme+pcie-hotplug"))
+    both.plug_all(host_side)
+    [(_, arguments)] = host_side.told
+    ids = re.findall(r"id=([^,']+)", str(both.argv(tmp_path)))
+    assert arguments["bus"] in ids
+    assert arguments["drive"] in ids
+    assert (arguments["serial"], arguments["drive"]) == ("kexecdata1", "data1")
+
+
+@pytest.mark.parametrize(("pixels", "ok"), [(b"\0\0\0" * 4, False), (b"\0\0\0" * 3 + b"\xff\xff\xff", True)])
+def test_a_screen_of_one_colour_is_blank(tmp_path, pixels, ok):
+    host_side = Recorder(tmp_path, screen=b"P6\n2 2\n255\n" + pixels)
+    [finding] = device_set_of(cell("qxl")).look_at_all(host_side)
+    assert (finding.check, finding.ok) == ("screen", ok)
+
+
+def test_a_helper_is_up_before_qemu_and_gone_after_it(tmp_path):
+    socket = tmp_path / "socket"
+    helpers = Helpers([helper("sleep 1000 & : >socket; wait", socket)], tmp_path, HostClock())
+    helpers.start()
+    assert socket.exists()
+    helpers.close()
+    helpers.close()
+
+
+def test_a_helper_that_dies_says_why(tmp_path):
+    helpers = Helpers([helper("echo no licence; exit 3", tmp_path / "socket")], tmp_path, HostClock())
+    with pytest.raises(MachineError, match="sh does not come up; it said: no licence"):
+        helpers.start()
+    helpers.close()
+
+
+def helper(script: str, socket: Path) -> Helper:
+    return Helper(program="sh", package="dash", arguments=("-c", f"cd {socket.parent}; {script}"), socket=socket)

@@ -31,11 +31,13 @@ within() {
     done
 }
 
+GRUB_CFG=${GRUB_CFG:-/boot/grub/grub.cfg}
+
 # Words that the kernel needs go on GRUB's entries, once; every reboot from here on has them, by kexec-load, too.
 add_words() {
     for word in $WORDS; do
-        grep -qF " $word" /boot/grub/grub.cfg && continue
-        sed -i "s#^[[:space:]]*linux .*#& $word#" /boot/grub/grub.cfg && sync -f /boot/grub/grub.cfg || exit 1
+        grep -qF " $word" "$GRUB_CFG" && continue
+        { sed -i "s#^[[:space:]]*linux .*#& $word#" "$GRUB_CFG" && sync; } || exit 1
     done
 }
 
