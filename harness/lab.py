@@ -15,7 +15,7 @@ from harness import devices, faults, host, images, reboot
 from harness.clock import Clock
 from harness.config import Known, Settings
 from harness.config.cells import TOGETHER
-from harness.devices.base import DISK_MIB, DeviceSet, several
+from harness.devices.base import DISK_MIB, ROOT, DeviceSet, several
 from harness.devices.needs import lacking
 from harness.errors import ConfigError, InfraError, NoSpace, Unsupported
 from harness.faults.base import Fault
@@ -28,6 +28,8 @@ from harness.qemu.machine import QemuMachine
 from harness.reboot.base import Method
 from harness.registry import collect, lookup, members, unknown
 
+#: what the root disk hangs on unless the device set says otherwise
+DEFAULT_ROOT: tuple[Option, ...] = (("-device", f"virtio-blk-pci,drive={ROOT},bootindex=1"),)
 #: room for one machine's overlay in the folder for temporary files
 MIN_OVERLAY_BYTES = 1 << 30
 
@@ -85,6 +87,7 @@ def machine_spec(
     if cell.machine not in arch.machines:
         raise ConfigError(unknown(cell.machine, "machine type", arch.machines), key="machine")
     devices_here = device_set_of(cell)
+    root = devices_here.root_argv(Path(no_commas(str(folder))))
     return MachineSpec(
         cell=cell,
         accel=accel,
@@ -95,6 +98,7 @@ def machine_spec(
         root_disk=folder / "root.qcow2",
         device_options=tuple(devices_here.argv(Path(no_commas(str(folder))))),
         more_options=tuple(_own_options(settings)),
+        root_options=tuple(root) if root else DEFAULT_ROOT,
         disks=tuple(devices_here.disk_names),
         folders=tuple(devices_here.folder_names),
         helpers=tuple(devices_here.helpers_in(folder)),
@@ -174,11 +178,12 @@ class Lab:
 
     def why_unsupported(self, cell: Cell) -> str | None:
         """What this QEMU lacks for the cell, asked of the binary; None if it has everything. Raises InfraError."""
-        options = device_set_of(cell).argv(Path("MACHINE"))
+        device_set = device_set_of(cell)
+        options = [*(device_set.root_argv(Path("MACHINE")) or ()), *device_set.argv(Path("MACHINE"))]
         missing = lacking(options, lambda option: host.offers(self.qemu, option))
         if missing:
             return f"QEMU {self.qemu.version} has no {', no '.join(missing)}"
-        absent = next((helper for helper in device_set_of(cell).helpers_in(Path("MACHINE")) if not helper.find()), None)
+        absent = next((helper for helper in device_set.helpers_in(Path("MACHINE")) if not helper.find()), None)
         return f"this host has no {absent.program} (Debian package {absent.package})" if absent else None
 
     def command_line(self, cell: Cell) -> list[str]:

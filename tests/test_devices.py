@@ -16,11 +16,12 @@ from harness.config.matrix import read_matrix
 from harness.devices.base import parse_findings, several
 from harness.devices.inventory import Inventory, compare, parse
 from harness.devices.needs import lacking
-from harness.errors import MachineError
+from harness.errors import ConfigError, MachineError
 from harness.host import QemuBinary
 from harness.host.helpers import Helper
-from harness.lab import device_set_of, device_sets, known_names
-from harness.model import Cell
+from harness.lab import device_set_of, device_sets, known_names, machine_spec
+from harness.model import Accel, Cell
+from harness.qemu.argv import build
 from harness.qemu.helpers import Helpers
 
 DATA = Path(__file__).parent / "testdata" / "devices"
@@ -50,7 +51,8 @@ def test_scripts_are_whole_and_small_enough_for_the_agent(name):
 
 @pytest.fixture
 def everything():
-    return several(list(device_sets().values()))
+    """All of them but the root disks, of which a machine has one."""
+    return several([one for one in device_sets().values() if one.root is None])
 
 
 def test_all_sets_on_one_machine_do_not_clash(everything):
@@ -87,6 +89,17 @@ def test_a_set_that_cannot_be_prepared_stops_the_others():
     )
     assert done.returncode == 1
     assert done.stdout == "0 of 1 disks have the serial number kexecdata\n"
+
+
+def test_a_machine_has_one_root_disk():
+    with pytest.raises(ConfigError, match="root-nvme and root-ahci are root disks, and a machine has one"):
+        device_set_of(cell("root-nvme+virtio-net+root-ahci"))
+
+
+def test_the_root_disk_hangs_on_what_the_set_says(settings):
+    spec = machine_spec(cell("root-nvme"), settings(), folder=Path("/m"), accel=Accel.TCG)
+    on_root = [value for _, value in build(spec) if "drive=root0" in value]
+    assert on_root == ["nvme,drive=root0,bootindex=1,serial=kexecdata"]
 
 
 def cell(device: str) -> Cell:

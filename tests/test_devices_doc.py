@@ -31,11 +31,12 @@ def families() -> Iterator[tuple[str, str, tuple[DeviceSet, ...]]]:
 
 
 def row(found: DeviceSet) -> str:
-    shown = [f"{option} {value}" for option, value in found.argv(Path("MACHINE")) if option not in BACKENDS]
-    options = "<br>".join(f"`{option}`" for option in shown)
+    options = [*(found.root_argv(Path("MACHINE")) or ()), *found.argv(Path("MACHINE"))]
+    shown = [f"{option} {value}" for option, value in options if option not in BACKENDS]
+    joined = "<br>".join(f"`{option}`" for option in shown)
     modules = ", ".join(found.modules_needed).replace("|", " or ")
     driver = found.driver.replace("|", " or ")
-    return f"| `{found.name}` | {found.summary} | {options} | {driver} | {modules} | {found.since or 'any'} |"
+    return f"| `{found.name}` | {found.summary} | {joined} | {driver} | {modules} | {found.since or 'any'} |"
 
 
 def tables() -> str:

@@ -11,12 +11,15 @@ from typing import Any, Protocol
 from msgspec import Struct, structs
 
 from harness.config.cells import TOGETHER
+from harness.errors import ConfigError
 from harness.host.helpers import Helper
 from harness.model import DeviceFinding, Option
 
 #: where guests find the harness's echo service, by user-mode networking's guest forwarding
 ECHO_PORT = 7
 DISK_MIB = 64
+#: name of QEMU's drive that is the root disk
+ROOT = "root0"
 #: stands before every family's script
 COMMON = "common.sh"
 #: line of a script's output that says which of several sets speaks from there on
@@ -114,6 +117,8 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     disks: int = 0
     #: empty folders that it borrows, by name below the machine's folder
     folders: tuple[str, ...] = ()
+    #: what the root disk (QEMU's drive `ROOT`) hangs on, if it is this set that is under test as such
+    root: Callable[[Resources], list[Option]] | None = None
     #: program that runs beside QEMU for it
     helper: Callable[[Resources], Helper] | None = None
     #: words that the guest's kernel needs on its command line, from the first reboot on
@@ -158,6 +163,13 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     def folder_names(self) -> list[str]:
         """Names of all folders that it borrows."""
         return [f"{name}{part.number or ''}" for part in self.members for name in part.folders]
+
+    def root_argv(self, folder: Path) -> list[Option] | None:
+        """What the root disk hangs on; None for the disk that machines have otherwise."""
+        for part in self.members:
+            if part.root is not None:
+                return part.root(Resources(folder=folder, number=part.number))
+        return None
 
     def helpers_in(self, folder: Path) -> list[Helper]:
         """The programs that run beside QEMU on a machine whose folder is `folder`."""
@@ -216,9 +228,12 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
 
 
 def several(sets: Sequence[DeviceSet]) -> DeviceSet:
-    """All of these on one machine, as one set; a single one is itself."""
+    """All of these on one machine, as one set; a single one is itself. Raises ConfigError for two root disks."""
     if len(sets) == 1:
         return sets[0]
+    roots = [one.name for one in sets if any(member.root for member in one.members)]
+    if len(roots) > 1:
+        raise ConfigError(f"{' and '.join(roots)} are root disks, and a machine has one", key="device")
     every = [member for one in sets for member in one.members]
     parts = tuple(structs.replace(part, number=number) for number, part in enumerate(every))
     return DeviceSet(

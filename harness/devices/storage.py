@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from harness.devices.base import DeviceSet, Resources
+from harness.devices.base import ROOT, DeviceSet, Resources
 from harness.model import Option
 
 
@@ -24,6 +24,8 @@ class Row(Struct, frozen=True, kw_only=True):
     disks: tuple[str, ...]
     modules: tuple[str, ...] | None = None
     since: str = ""
+    #: whether SeaBIOS boots from it, so that it can be the root disk as well
+    boots: bool = True
     #: what the guest finds the disks by, if they have no serial number that can be set
     serial: str | None = None
 
@@ -52,6 +54,7 @@ ROWS = (
         summary="NVMe controller with two namespaces",
         controllers=("nvme,id=@,serial=!",),
         disks=("nvme-ns,bus=@,nsid=1", "nvme-ns,bus=@,nsid=2"),
+        boots=False,
     ),
     Row(
         name="ahci",
@@ -80,6 +83,7 @@ ROWS = (
         summary="disk on LSI's MegaRAID SAS 2108",
         controllers=("megasas-gen2,id=@",),
         disks=(SCSI,),
+        boots=False,
     ),
     Row(
         name="mptsas",
@@ -134,6 +138,7 @@ ROWS = (
         modules=("sdhci-pci", "mmc_block"),
         # QEMU's SD cards all have this one.
         serial="0xdeadbeef",
+        boots=False,
     ),
     Row(
         name="ufs",
@@ -143,24 +148,47 @@ ROWS = (
         disks=("ufs-lu,bus=@,lun=0",),
         modules=("ufshcd-pci",),
         since="8.2",
+        boots=False,
     ),
 )
 
 
 def _options(row: Row, lent: Resources) -> list[Option]:
-    def filled(text: str) -> str:
-        return text.replace("@", lent.id("disk-adapter")).replace("!", lent.serial)
-
-    options = [("-device", filled(controller)) for controller in row.controllers]
+    options = [("-device", _filled(controller, lent)) for controller in row.controllers]
     for which, disk in enumerate(row.disks):
         drive = f"{lent.id('data')}-{which}" if which else lent.id("data")
-        kind, _, properties = filled(disk).partition(",")
+        kind, _, properties = _filled(disk, lent).partition(",")
         properties = f",{properties}" if properties else ""
         options += [
             ("-drive", f"if=none,id={drive},format=raw,file={lent.disk(which)},cache=writeback"),
             ("-device", f"{kind},drive={drive}{properties}"),
         ]
     return options
+
+
+def _filled(text: str, lent: Resources) -> str:
+    return text.replace("@", lent.id("disk-adapter")).replace("!", lent.serial)
+
+
+def _root_options(row: Row, lent: Resources) -> list[Option]:
+    kind, _, properties = _filled(row.disks[0], lent).partition(",")
+    properties = f",{properties}" if properties else ""
+    options = [("-device", _filled(controller, lent)) for controller in row.controllers]
+    return [*options, ("-device", f"{kind},drive={ROOT},bootindex=1{properties}")]
+
+
+def _as_root(row: Row) -> DeviceSet:
+    return DeviceSet(
+        name=f"root-{row.name}",
+        summary=f"{row.summary}, as the root disk",
+        options=lambda _: [],
+        root=lambda lent: _root_options(row, lent),
+        script="root.sh",
+        driver=row.driver,
+        # The guest runs on it.
+        modules=(),
+        since=row.since,
+    )
 
 
 def _set(row: Row) -> DeviceSet:
@@ -177,4 +205,4 @@ def _set(row: Row) -> DeviceSet:
     )
 
 
-DEVICE_SETS = tuple(_set(row) for row in ROWS)
+DEVICE_SETS = (*map(_set, ROWS), *(_as_root(row) for row in ROWS if row.boots and row.name != "virtio-blk"))

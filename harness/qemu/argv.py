@@ -38,6 +38,8 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     folder: Path
     #: root disk, a qcow2 overlay
     root_disk: Path
+    #: what the root disk hangs on, as drive `root0`
+    root_options: tuple[Option, ...]
     #: the devices under test, as their set gives them
     device_options: tuple[Option, ...]
     #: names of the disks and folders that its device sets borrow
@@ -81,7 +83,7 @@ def build(spec: MachineSpec) -> list[Option]:
         *_firmware(spec),
         *_kernel(spec),
         ("-drive", f"if=none,id=root0,format=qcow2,file={no_commas(str(spec.root_disk))},cache=unsafe"),
-        ("-device", "virtio-blk-pci,drive=root0,bootindex=1"),
+        *spec.root_options,
         # The guest says where its VMCOREINFO is, which a dump of its memory needs to be opened.
         ("-device", "vmcoreinfo"),
         *([("-device", "VGA")] if spec.screen else []),
