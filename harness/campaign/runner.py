@@ -23,7 +23,7 @@ from harness.cycle import CycleResult, Running, Watched, drain, has_left, judge_
 from harness.deadlines import Deadlines
 from harness.device_checks import list_devices, plug_devices
 from harness.devices.base import DeviceSet
-from harness.errors import MachineError, SystemDied, Unsupported
+from harness.errors import MachineError, SystemDied
 from harness.model import (
     SETUP,
     AgentMessage,
@@ -332,8 +332,6 @@ class CellCampaign:
         try:
             kernel = Running.from_report(progress.ready).kernel
             self._usual.devices = list_devices(machine, self._device_set, kernel)
-        except Unsupported:
-            raise
         except MachineError as error:
             self._say(f"{self._cell.cell_id}: its devices are not compared, as they could not be listed: {error}")
         return self._with(watched, drain(machine))
