@@ -25,7 +25,8 @@ DEVICE_SETS = (
         summary="the kernel's VMCOREINFO note, which every machine here takes",
         options=lambda _: [],
         script="panic.sh",
-        driver="qemu_fw_cfg",
+        driver="fw_cfg",
+        modules=("qemu_fw_cfg",),
         values={"NOTE": "/sys/firmware/qemu_fw_cfg/by_name/etc/vmcoreinfo/raw"},
     ),
 )

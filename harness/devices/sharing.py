@@ -21,7 +21,7 @@ def _look(_: Host, lent: Resources) -> tuple[DeviceFinding, ...]:
 def _9p(lent: Resources) -> list[Option]:
     share = lent.id("share")
     return [
-        ("-fsdev", f"local,id={share},path={lent.lent_folder(SHARED)},security_model=mapped-xattr"),
+        ("-fsdev", f"local,id={share},path={lent.lent_folder(SHARED)},security_model=mapped-file"),
         ("-device", f"virtio-9p-pci,fsdev={share},mount_tag=kexec-harness"),
     ]
 

@@ -125,7 +125,7 @@ ROWS = (
         name="uas",
         driver="uas",
         summary="disk on USB Attached SCSI, behind an xHCI controller",
-        controllers=(XHCI, "usb-uas,id=@,bus=@usb.0"),
+        controllers=(XHCI, "usb-uas,id=@,bus=@usb.0,serial=!"),
         disks=(SCSI,),
         modules=("xhci_pci", "uas", "sd_mod"),
     ),

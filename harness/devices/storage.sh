@@ -4,9 +4,10 @@ PATTERN_BYTES=4194304
 # Disks behind USB, and those of adapters that scan on their own, come after everything else.
 DISK_WAIT=30
 
-# The whole disks with our serial number, whatever names their driver gave them.
+# The whole disks with our serial number, whatever names their driver gave them. Behind it may stand a namespace or a
+# logical unit, but no digit: that would be another set's.
 disks_by_serial() {
-    for link in /dev/disk/by-id/*"$SERIAL"*; do
+    for link in /dev/disk/by-id/*"$SERIAL" /dev/disk/by-id/*"$SERIAL"[!0-9]*; do
         [ -b "$link" ] && readlink -f "$link"
     done | sort -u
 }

@@ -1,7 +1,7 @@
-# Guest side of the watchdog checks. Set before: STAGE DRIVER MODULE IDENTITY.
+# Guest side of the watchdog checks. Set before: STAGE MODULE IDENTITY, SECONDS_ARMED (0: it is not armed).
 # shellcheck shell=sh disable=SC2154
 SETTINGS=/etc/systemd/system.conf.d/kexec-harness-watchdog.conf
-SECONDS_ARMED=300
+OTHER=iTCO_wdt
 
 watchdog() {
     for path in /sys/class/watchdog/*; do
@@ -11,21 +11,32 @@ watchdog() {
 }
 
 is_armed() {
-    [ "$(cat "/sys/class/watchdog/$found/state")" = active ]
+    [ "$(cat "/sys/class/watchdog/$(watchdog)/state")" = active ]
 }
 
-# Who boots next loads the module and arms the watchdog as well. systemd keeps it armed when it reboots and kexecs.
-arm() {
-    mkdir -p /etc/modules-load.d "${SETTINGS%/*}"
+# The machine's own watchdog would take the first place in one boot and not in another.
+load_it_alone() {
+    mkdir -p /etc/modules-load.d /etc/modprobe.d
     echo "$MODULE" >/etc/modules-load.d/kexec-harness-watchdog.conf
+    if [ "$MODULE" != "$OTHER" ]; then
+        echo "blacklist $OTHER" >/etc/modprobe.d/kexec-harness-watchdog.conf
+        modprobe -r "$OTHER"
+    fi
     modprobe "$MODULE"
     within 10 watchdog >/dev/null || { echo "there is no watchdog '$IDENTITY'"; exit 1; }
-    found=$(watchdog)
+}
+
+# systemd keeps it armed while it reboots and kexecs, and whoever boots next arms it again.
+arm() {
+    mkdir -p "${SETTINGS%/*}"
     printf '[Manager]\nRuntimeWatchdogSec=%s\nRebootWatchdogSec=%s\nKExecWatchdogSec=%s\nWatchdogDevice=/dev/%s\n' \
-        "$SECONDS_ARMED" "$SECONDS_ARMED" "$SECONDS_ARMED" "$found" >"$SETTINGS.new"
-    cmp -s "$SETTINGS.new" "$SETTINGS" || { mv "$SETTINGS.new" "$SETTINGS" && systemctl daemon-reexec; }
-    sync
-    within 20 is_armed || { echo "the watchdog $found is not armed"; exit 1; }
+        "$SECONDS_ARMED" "$SECONDS_ARMED" "$SECONDS_ARMED" "$(watchdog)" >"$SETTINGS.new"
+    if cmp -s "$SETTINGS.new" "$SETTINGS"; then
+        rm "$SETTINGS.new"
+    else
+        mv "$SETTINGS.new" "$SETTINGS" && systemctl daemon-reexec
+    fi
+    within 20 is_armed || { echo "the watchdog is not armed"; exit 1; }
 }
 
 check_watchdog() {
@@ -35,6 +46,7 @@ check_watchdog() {
     fi
     found=$(watchdog)
     echo "ok watchdog $found is '$IDENTITY'"
+    [ "$SECONDS_ARMED" -gt 0 ] || return 0
     if within 20 is_armed; then
         echo "ok armed $found has $(cat "/sys/class/watchdog/$found/timeout") s"
     else
@@ -43,6 +55,10 @@ check_watchdog() {
 }
 
 case $STAGE in
-    before) arm ;;
+    before)
+        load_it_alone
+        [ "$SECONDS_ARMED" -eq 0 ] || arm
+        sync
+        ;;
     after) check_watchdog ;;
 esac
