@@ -10,10 +10,12 @@ from msgspec import Struct, structs
 
 from harness.classify.classifier import Judgement, classify
 from harness.classify.console import Sign
-from harness.classify.milestones import IDENTIFY, Progress, is_held_reset
+from harness.classify.milestones import Progress, is_held_reset
 from harness.clock import Deadline
 from harness.deadlines import Deadlines, GivenUp, Vigil
-from harness.devices.base import DeviceSet, parse_findings
+from harness.device_checks import check_devices
+from harness.devices.base import DeviceSet
+from harness.devices.inventory import Inventory
 from harness.errors import GuestGone, MachineError, SystemDied
 from harness.model import (
     SETUP,
@@ -42,7 +44,6 @@ TRAILING_S = 0.05
 #: how long a panic may take to go on as panics do, before its announcement alone is believed
 DOUBT_S = 5.0
 LINGERS = {EndReason.FATAL: LINGER_S, EndReason.READY: TRAILING_S}
-DEVICE_CHECK_TIMEOUT_S = 180.0
 
 
 class Watched(Struct, frozen=True):
@@ -155,6 +156,8 @@ class Usual(Struct, frozen=True):
     #: signatures of the oopses and warnings of its cold boots
     signatures: frozenset[str] = frozenset()
     slow_above_s: float | None = None
+    #: what the guest's devices were after the first cold boot; None if that is not known, or not to be compared
+    devices: Inventory | None = None
 
 
 NOTHING_USUAL = Usual()
@@ -232,7 +235,8 @@ def run_cycle(
     used = _used(start, machine.vcpu_time())
     findings: tuple[DeviceFinding, ...] = ()
     if watched.progress.ready is not None and watched.progress.exit is None:
-        findings = check_devices(machine, device_set, nonce)
+        kernel = str(watched.progress.ready.get("kernel_release"))
+        findings = check_devices(machine, device_set, nonce, kernel, usual.devices)
         watched = structs.replace(watched, events=(*watched.events, *drain(machine)))
     return _judge(expectation, watched, preparation, usual, findings=findings, used=used)
 
@@ -325,23 +329,6 @@ def drain(machine: Machine) -> list[Event]:
 
 def _ends(events: Sequence[Event]) -> list[ProcessExit]:
     return [event for event in events if isinstance(event, ProcessExit)]
-
-
-def check_devices(machine: Machine, device_set: DeviceSet, nonce: str) -> tuple[DeviceFinding, ...]:
-    """Let the guest show that its devices work; a guest that does not answer has not shown it."""
-    try:
-        script = IDENTIFY + device_set.after(nonce)
-        reply = machine.run(script, purpose="device-after", timeout=DEVICE_CHECK_TIMEOUT_S)
-    except MachineError as error:
-        return (DeviceFinding("answer", ok=False, detail=str(error)),)
-    findings = parse_findings(reply.output)
-    if findings and reply.status != 0:
-        cut_short = DeviceFinding("answer", ok=False, detail=f"the check was cut short, with status {reply.status}")
-        return (*findings, cut_short)
-    if not findings:
-        said = reply.output.strip()[:200] or "(nothing)"
-        return (DeviceFinding("answer", ok=False, detail=f"the check ended with status {reply.status}: {said}"),)
-    return findings
 
 
 def _expect(cell: Cell, method: Method, nonce: str, before: Running, kernel_expected: str) -> Expectation:

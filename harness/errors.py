@@ -5,6 +5,7 @@
     ├── InfraError               this host cannot do it: a missing tool, no disk space, no mirror
     │   ├── ToolMissing          a program that the harness calls is not installed
     │   ├── NoSpace              the disk is full, or would be
+    │   ├── Unsupported          this QEMU, firmware or kernel does not have what was asked for: a reason to skip
     │   ├── ImageError           an image could not be built, or is not what its checksum says
     │   └── MachineError         QEMU could not be started or does not answer
     │       ├── GuestGone        the guest or QEMU went away while it was being talked to
@@ -67,6 +68,10 @@ class ToolMissing(InfraError):
 
 class NoSpace(InfraError):
     """The disk is full, or would be."""
+
+
+class Unsupported(InfraError):
+    """This QEMU, firmware or kernel does not have what a cell needs; whatever asked for it is skipped, and says why."""
 
 
 class ImageError(InfraError):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 
 from harness.campaign.plan import nonce_of
 from harness.classify.milestones import Progress
 from harness.clock import Deadline
-from harness.cycle import CycleResult, Running, change_kernel, drain, run_cycle, watch
+from harness.cycle import CycleResult, Running, Usual, change_kernel, drain, run_cycle, watch
 from harness.deadlines import Deadlines
+from harness.device_checks import list_devices, plug_devices
 from harness.devices.base import DeviceSet
+from harness.devices.inventory import Inventory
 from harness.errors import MachineError
 from harness.model import BootPath, Cell, CommandReply, ConsoleData, Event, ProcessExit, Verdict
 from harness.qemu.machine import Machine
@@ -37,6 +40,8 @@ class Guest:
         self._seed = seed
         self._deadlines = Deadlines()
         self._running: Running | None = None
+        #: the devices before the first reboot
+        self._devices: Inventory | None = None
         #: every event since power-on, as far as it has been taken
         self.events: list[Event] = []
         #: every cycle so far, with its evidence
@@ -119,15 +124,19 @@ class Guest:
         `kernel` is the release that must run afterwards; None: the one that runs now.
         Raises ConfigError for an unknown method, MachineError if the guest is not up.
         """
+        before = self._up()
+        if self._devices is None:
+            self._list_devices(before)
         cycle = run_cycle(
             self.machine,
             self.cell,
             method if isinstance(method, Method) else lookup(self._methods, method, "method"),
             self._device_set,
             nonce=nonce_of(self._seed, self.cell.cell_id, len(self.cycles)),
-            before=self._up(),
+            before=before,
             deadlines=self._deadlines,
             kernel_expected=kernel,
+            usual=Usual(devices=self._devices),
         )
         self.cycles.append(cycle)
         self.events += cycle.events
@@ -135,6 +144,12 @@ class Guest:
         if cycle.running is not None:
             self._deadlines.learn(cycle.judgement.milestones, cycle.judgement.verdict.path)
         return cycle.judgement.verdict
+
+    def _list_devices(self, running: Running) -> None:
+        """What is there before the first reboot; a recording of an older harness does not tell."""
+        with suppress(MachineError):
+            plug_devices(self.machine, self._device_set)
+            self._devices = list_devices(self.machine, self._device_set, running.kernel)
 
     def end(self, script: str, *, last_words: str, timeout: float = 300.0) -> str:
         """Run a script that ends this system for good, and give what the console said from then on.

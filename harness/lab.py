@@ -14,27 +14,36 @@ from msgspec import Struct, structs
 from harness import devices, faults, host, images, reboot
 from harness.clock import Clock
 from harness.config import Known, Settings
-from harness.devices.base import DISK_MIB, DeviceSet, Resources
-from harness.errors import ConfigError, InfraError, NoSpace
+from harness.config.cells import TOGETHER
+from harness.devices.base import DISK_MIB, ROOT, DeviceSet, several
+from harness.devices.needs import lacking
+from harness.errors import ConfigError, InfraError, NoSpace, Unsupported
 from harness.faults.base import Fault
 from harness.images.own_kernel import OwnKernel, release_of, with_own_kernel
 from harness.images.probe_kit import ensure_probe_kit
-from harness.model import Accel, Cell, KernelChoice, Loader, find_release, is_kernel_file, kernel_choice
+from harness.model import Accel, Cell, KernelChoice, Loader, Option, find_release, is_kernel_file, kernel_choice
 from harness.model.architectures import ARCHITECTURES
-from harness.qemu.argv import ECHO, MachineSpec, build, flatten, no_commas
+from harness.qemu.argv import MachineSpec, build, flatten, no_commas, parse
 from harness.qemu.folder import PrivateFolder
 from harness.qemu.machine import QemuMachine
 from harness.reboot.base import Method
 from harness.registry import collect, lookup, members, unknown
 
+#: what the root disk hangs on unless the device set says otherwise
+DEFAULT_ROOT: tuple[Option, ...] = (("-device", f"virtio-blk-pci,drive={ROOT},bootindex=1"),)
 #: room for one machine's overlay in the folder for temporary files
 MIN_OVERLAY_BYTES = 1 << 30
-DATA_DISK = "data.raw"
 
 
 def device_sets() -> dict[str, DeviceSet]:
     """Every device set by name."""
     return collect(devices, "DEVICE_SETS", DeviceSet)
+
+
+def device_set_of(cell: Cell) -> DeviceSet:
+    """The devices under test in this cell: one set, or several on one machine. Raises ConfigError."""
+    known = device_sets()
+    return several([lookup(known, name, "device set") for name in cell.device_set.split(TOGETHER)])
 
 
 def methods() -> dict[str, Method]:
@@ -78,7 +87,8 @@ def machine_spec(
     arch = ARCHITECTURES[cell.arch]
     if cell.machine not in arch.machines:
         raise ConfigError(unknown(cell.machine, "machine type", arch.machines), key="machine")
-    resources = Resources(echo_chardev=ECHO, data_disk=Path(no_commas(str(folder / DATA_DISK))))
+    devices_here = device_set_of(cell)
+    root = devices_here.root_argv(Path(no_commas(str(folder))))
     return MachineSpec(
         cell=cell,
         accel=accel,
@@ -87,13 +97,27 @@ def machine_spec(
         screen=bool(settings.screen),
         folder=folder,
         root_disk=folder / "root.qcow2",
-        device_options=tuple(lookup(device_sets(), cell.device_set, "device set").options(resources)),
+        device_options=tuple(devices_here.argv(Path(no_commas(str(folder))))),
+        more_options=tuple(_own_options(settings)),
+        root_options=tuple(root) if root else DEFAULT_ROOT,
+        disks=tuple(devices_here.disk_names),
+        folders=tuple(devices_here.folder_names),
+        helpers=tuple(devices_here.helpers_in(folder)),
+        echoes=len(devices_here.members),
         ovmf_code=ovmf_code,
         ovmf_vars=folder / "ovmf-vars.fd" if ovmf_code else None,
         kernel=direct_boot.kernel if direct_boot else None,
         initrd=direct_boot.initrd if direct_boot else None,
         cmdline=direct_boot.cmdline if direct_boot else None,
     )
+
+
+def _own_options(settings: Settings) -> list[Option]:
+    try:
+        return parse(settings.device_args or "")
+    except ValueError as error:
+        mend = "give options as for a shell, such as DEVICE_ARGS='-device edu'"
+        raise settings.error("device_args", str(error), mend=mend) from error
 
 
 class SavedMachine(Struct, frozen=True):
@@ -188,6 +212,16 @@ class Lab:
             direct_boot=boot,
         )
 
+    def why_unsupported(self, cell: Cell) -> str | None:
+        """What this QEMU lacks for the cell, asked of the binary; None if it has everything. Raises InfraError."""
+        device_set = device_set_of(cell)
+        options = [*(device_set.root_argv(Path("MACHINE")) or ()), *device_set.argv(Path("MACHINE"))]
+        missing = lacking(options, lambda option: host.offers(self.qemu, option))
+        if missing:
+            return f"QEMU {self.qemu.version} has no {', no '.join(missing)}"
+        absent = next((helper for helper in device_set.helpers_in(Path("MACHINE")) if not helper.find()), None)
+        return f"this host has no {absent.program} (Debian package {absent.package})" if absent else None
+
     def command_line(self, cell: Cell) -> list[str]:
         """QEMU's command line for this cell, with a placeholder for the machine's private folder."""
         return [str(self.qemu.path), *flatten(build(self.spec(cell, Path("MACHINE"))))]
@@ -202,8 +236,11 @@ class Lab:
         """A machine of this cell on an untouched image, not yet powered on; or one that goes on where one was saved.
 
         `adapt` makes of the cell's machine what this one is to be, before anything is made for it.
-        Raises NoSpace, ConfigError or InfraError; then nothing is left behind.
+        Raises Unsupported, NoSpace, ConfigError or InfraError; then nothing is left behind.
         """
+        reason = self.why_unsupported(cell)
+        if reason is not None:
+            raise Unsupported(reason)
         folder = _make_folder()
         try:
             _check_space(folder.path)
@@ -215,8 +252,11 @@ class Lab:
             else:
                 shutil.copyfile(start_from.root_disk, spec.root_disk)
                 spec = structs.replace(spec, snapshot=start_from.snapshot)
-            with (folder.path / DATA_DISK).open("wb") as disk:
-                os.truncate(disk.fileno(), DISK_MIB << 20)
+            for name in spec.folders:
+                (folder.path / name).mkdir()
+            for name in spec.disks:
+                with (folder.path / name).open("wb") as disk:
+                    os.truncate(disk.fileno(), DISK_MIB << 20)
             template = host.firmware_files(cell.firmware).vars
             if spec.ovmf_vars is not None and template is not None:
                 shutil.copyfile(template, spec.ovmf_vars)

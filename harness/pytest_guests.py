@@ -10,10 +10,9 @@ import re
 from pathlib import Path
 
 from harness.guest import Guest
-from harness.lab import Lab, device_sets, methods
+from harness.lab import Lab, device_set_of, methods
 from harness.model import Cell
 from harness.qemu.machine import Machine
-from harness.registry import lookup
 from harness.store import write_console, write_events
 
 
@@ -33,7 +32,7 @@ class Guests:
         A process has one machine up at a time: the standing one ends.
         """
         self.close()
-        device_set = lookup(device_sets(), cell.device_set, "device set")
+        device_set = device_set_of(cell)
         guest = self.current = Guest(machine, cell, device_set, methods(), self._seed)
         guest.boot()
         kernels = self._lab.kernels(cell)

@@ -27,14 +27,13 @@ from harness.config.cells import expand
 from harness.config.matrix import read_matrix
 from harness.config.settings import DRAWN
 from harness.devices.base import DeviceSet
-from harness.errors import HarnessError, MachineError
+from harness.errors import HarnessError, MachineError, Unsupported
 from harness.guest import Guest
-from harness.lab import Lab, device_sets, known_names
+from harness.lab import Lab, device_set_of, known_names
 from harness.model import Cell, CycleEnd
 from harness.pytest_guests import Guests
 from harness.pytest_jobs import CellScheduling
 from harness.qemu.machine import QemuMachine
-from harness.registry import lookup
 from harness.report import terminal
 from harness.report.model import Report
 from harness.report.summarise import has_worse_arm, summarise
@@ -90,9 +89,14 @@ class Plugin:
 
     @contextmanager
     def plain_words(self) -> Iterator[None]:
-        """Errors of the harness as messages instead of tracebacks: a cell's own end it, all others the run."""
+        """Errors of the harness as messages instead of tracebacks: a cell's own end it, all others the run.
+
+        A cell that cannot run here is skipped.
+        """
         try:
             yield
+        except Unsupported as error:
+            pytest.skip(str(error))
         except MachineError as error:
             self.infrastructure_failed = True
             pytest.fail(str(error), pytrace=False)
@@ -244,7 +248,7 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
 @pytest.fixture
 def device_set(cell: Cell) -> DeviceSet:
     """The devices under test in this cell."""
-    return lookup(device_sets(), cell.device_set, "device set")
+    return device_set_of(cell)
 
 
 # ---- fixtures: life cycle ---------------------------------------------------------------------------------------

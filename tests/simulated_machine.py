@@ -48,6 +48,8 @@ class SimulatedMachine:
             self._nonce = (re.findall(r"\b[0-9a-f]{16}\b", script) or ["setup"])[0]
         if purpose == "kernel":
             self._kernel = re.findall(r"^release=(\S+)$", script, re.MULTILINE)[0]
+        if purpose == "device-baseline" and "ne2k-pci" in script:
+            return CommandReply(0, "lacks ne2k-pci 6.1.0-50-cloud-amd64\n")
         return CommandReply(0, "ok driver bound\n" if purpose == "device-after" else "")
 
     def send(self, script: str, *, purpose: str) -> CommandSent:

@@ -273,7 +273,10 @@ def test_a_reader_that_has_had_enough_is_no_error():
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [*COMMAND, "matrix", "list", "--select", "full"], stdout=writing, stderr=subprocess.PIPE, check=False
+        [*COMMAND, "matrix", "list", "--select", "full", "--device", "nvme"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")

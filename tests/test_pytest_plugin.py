@@ -50,6 +50,7 @@ def replayed_host():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lab, "accel", SimpleNamespace(accel=Accel.TCG, reason="as recorded"))
         patch.setattr(Lab, "qemu", SimpleNamespace(version="7.2.22", path=Path("/usr/bin/qemu")))
+        patch.setattr(Lab, "why_unsupported", lambda _, cell: None)
         recipe = SimpleNamespace(disk_mib=1200, init="systemd")
         image = SimpleNamespace(sha256="0" * 64, disk=Path("/disk.raw"), recipe=recipe)
         patch.setattr(Lab, "image", lambda self, name: image)

@@ -36,6 +36,8 @@ def simulated_host():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lab, "accel", SimpleNamespace(accel=Accel.TCG, reason="simulated"))
         patch.setattr(Lab, "qemu", SimpleNamespace(version="7.2.22", path=Path("/usr/bin/qemu")))
+        lacks = {{"igb": "QEMU 7.2.22 has no device igb"}}
+        patch.setattr(Lab, "why_unsupported", lambda _, cell: lacks.get(cell.device_set))
         recipe = SimpleNamespace(disk_mib=1200, init="systemd")
         image = SimpleNamespace(sha256="0" * 64, disk=Path("/disk.raw"), recipe=recipe)
         patch.setattr(Lab, "image", lambda self, name: image)
@@ -138,3 +140,23 @@ def test_a_chain_without_an_end_is_a_mistake_of_settings(soak):
     result, _ = soak(0.0, "--kexec-methods=kexec", "--kexec-chain=5", "--kexec-blocks=5")
     assert result.ret == 4
     result.stdout.fnmatch_lines(["*--kexec-chain: a chain of kexecs ends with a method that goes through firmware*"])
+
+
+def test_what_this_qemu_cannot_do_is_skipped_and_says_why(soak):
+    result, folder = soak(0.0, "--kexec-device=igb,nvme", "--kexec-blocks=1", "-rs")
+    assert result.ret == 0
+    result.assert_outcomes(passed=2, skipped=3)
+    result.stderr.fnmatch_lines(["skipped: debian-13+igb+seabios: QEMU 7.2.22 has no device igb"])
+    result.stdout.fnmatch_lines(["SKIPPED *: QEMU 7.2.22 has no device igb"])
+    run = json.loads((folder / "run.json").read_text())
+    assert run["skipped"] == {"debian-13+igb+seabios": "QEMU 7.2.22 has no device igb"}
+    assert [cell["device_set"] for cell in run["cells"]] == ["nvme"]
+    assert "skipped: debian-13+igb+seabios: QEMU 7.2.22 has no device igb" in (folder / "report.md").read_text()
+
+
+def test_what_the_guests_kernel_cannot_do_is_skipped_too(soak):
+    """The simulated guest's kernel has every driver but one."""
+    result, folder = soak(0.0, "--kexec-device=ne2k", "--kexec-blocks=1", "-rs")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["SKIPPED *: the kernel 6.1.0-50-cloud-amd64 has no module ne2k-pci"])
+    assert json.loads((folder / "run.json").read_text())["cells"] == []

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from harness.artefacts.case import Case
 from harness.artefacts.disk import NAME as DISK
+from harness.devices.base import DISK_MIB
+from harness.host.helpers import Helper
 from harness.model import Option
-from harness.qemu.argv import SOCKETS, build, no_commas, to_text
+from harness.qemu.argv import ECHO, SOCKETS, MachineSpec, build, no_commas, to_text
 
 NAME, SUMMARY = "qemu.sh", "the machine by hand: its console on this terminal, its monitor behind Ctrl-A c"
 AS_RUN, AS_RUN_SUMMARY = "argv.txt", "QEMU's command line as it ran"
@@ -21,7 +23,6 @@ CHANNELS = {
     "console": "stdio,id=console,mux=on,signal=off",
     "agent": "null,id=agent",
     "firmware": "file,id=firmware,path=$dir/firmware.log",
-    "echo": "null,id=echo",
 }
 
 
@@ -30,7 +31,7 @@ def take(case: Case) -> list[str]:
     spec = case.inside().spec
     options = list(by_hand(build(spec), spec.folder))
     image = str(case.rerun.disk) if case.rerun is not None else ""
-    (case.folder / NAME).write_text(script(str(case.inside().qemu), options, image, spec.ovmf_vars), "utf-8")
+    (case.folder / NAME).write_text(script(str(case.inside().qemu), options, image, spec), "utf-8")
     return []
 
 
@@ -46,22 +47,27 @@ def by_hand(options: list[Option], folder: Path) -> Iterator[Option]:
     for option, value in options:
         if option == "-S":
             continue
-        channel = next((name for name in SOCKETS if value.startswith(f"socket,id={name},")), None)
-        if option == "-chardev" and channel is not None:
+        channel = value.removeprefix("socket,id=").partition(",")[0] if value.startswith("socket,id=") else ""
+        if option == "-chardev" and channel in SOCKETS:
             yield option, CHANNELS[channel]
+        elif option == "-chardev" and channel.startswith(ECHO):
+            yield option, f"null,id={channel}"
         else:
             yield option, value.replace(no_commas(str(folder)), "$dir")
     yield "-mon", "chardev=console,mode=readline"
 
 
-def script(qemu: str, options: list[Option], image: str, ovmf_vars: Path | None) -> str:
+def script(qemu: str, options: list[Option], image: str, spec: MachineSpec) -> str:
     """The shell script: an overlay on the failed disk if it was kept, else on the image, then QEMU."""
     words = [f"{option} {_quoted(value)}" if value else option for option, value in options]
+    lent = "".join(f'truncate -s {DISK_MIB}M "$dir/{name}"\n' for name in spec.disks)
+    lent += "".join(f'mkdir "$dir/{name}"\n' for name in spec.folders)
+    lent += "".join(_helper(helper, spec.folder) for helper in spec.helpers)
     variables = ""
-    if ovmf_vars is not None:
+    if spec.ovmf_vars is not None:
         variables = (
             "# OVMF starts with the variables of a new machine.\n"
-            f'cp "${{OVMF_VARS:-/usr/share/OVMF/OVMF_VARS_4M.fd}}" "$dir/{ovmf_vars.name}"\n'
+            f'cp "${{OVMF_VARS:-/usr/share/OVMF/OVMF_VARS_4M.fd}}" "$dir/{spec.ovmf_vars.name}"\n'
         )
     command = " \\\n    ".join([shlex.quote(qemu), *words])
     return f"""#!/bin/sh
@@ -74,9 +80,15 @@ base=$here/{DISK} format=qcow2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 qemu-img create -q -f qcow2 -b "$base" -F "$format" "$dir/root.qcow2"
-truncate -s 64M "$dir/data.raw"
-{variables}{command}
+{lent}{variables}{command}
 """
+
+
+def _helper(helper: Helper, folder: Path) -> str:
+    """The lines that start a program beside QEMU, and wait until it listens."""
+    words = [_quoted(word.replace(str(folder), "$dir")) for word in (helper.program, *helper.arguments)]
+    socket = _quoted(str(helper.socket).replace(str(folder), "$dir"))
+    return f"{' '.join(words)} &\nuntil [ -S {socket} ]; do sleep 0.1; done\n"
 
 
 def _quoted(value: str) -> str:

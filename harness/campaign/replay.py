@@ -16,7 +16,7 @@ from harness.campaign.runner import CellCampaign
 from harness.campaign.stopping import StopSettings
 from harness.clock import ManualClock
 from harness.errors import StoreError
-from harness.lab import device_sets, methods
+from harness.lab import device_set_of, methods
 from harness.model import SETUP, Cell, CycleEnd, Event, RunInfo
 from harness.qemu.replay import ReplayMachine
 from harness.registry import lookup
@@ -50,7 +50,7 @@ def replay_cell(recording: Path, cell: Cell, run_dir: Path) -> list[CycleEnd]:
         CellCampaign(
             cell,
             [lookup(methods(), str(name), "method") for name in run.settings["methods"].value],
-            lookup(device_sets(), cell.device_set, "device set"),
+            device_set_of(cell),
             identity=Identity(run.run_id, run.accel, run.qemu_version),
             seed=run.seed,
             blocks=int(run.settings["blocks"].value),

@@ -22,6 +22,7 @@ from harness.classify.milestones import Progress
 from harness.config.stop import time_limit
 from harness.cycle import CycleResult, Running, Watched, change_kernel, drain, has_left, judge_again, run_cycle, watch
 from harness.deadlines import Deadlines
+from harness.device_checks import list_devices, plug_devices
 from harness.devices.base import DeviceSet
 from harness.errors import MachineError, SystemDied
 from harness.model import (
@@ -111,7 +112,8 @@ class CellCampaign:
     def run(self) -> None:
         """Run the plan, as far as the stop rule lets it.
 
-        Raises MachineError when no machine comes up any more; what was recorded until then stays.
+        Raises MachineError when no machine comes up any more, and Unsupported when the guest's kernel cannot do the
+        device set; what was recorded until then stays.
         """
         try:
             for slot in plan(self._methods, self._blocks, self._seed, self._cell.cell_id, chain=self._chain):
@@ -330,7 +332,8 @@ class CellCampaign:
         at = machine.clock.wall()
         self._console_before = None
         start_boot()
-        watched = self._learn_kernel(machine, watch(machine, Progress(boot_before), self._deadlines))
+        watched = self._learn_devices(machine, watch(machine, Progress(boot_before), self._deadlines))
+        watched = self._learn_kernel(machine, watched)
         name = f"{SETUP}-{self._machines:04d}"
         self._machines += 1
         console = self._console_before = self._store.keep_events(name, watched.events)
@@ -344,6 +347,31 @@ class CellCampaign:
             self._close_cycle(name, end, machine, watched.events, None)
         return watched
 
+    def _learn_devices(self, machine: Machine, watched: Watched) -> Watched:
+        """List the devices after the cell's first boot; every reboot is held against that, on whichever machine.
+
+        Raises Unsupported if the guest's kernel cannot do the device set.
+        """
+        progress = watched.progress
+        if progress.ready is None or progress.exit is not None:
+            return watched
+        plug_devices(machine, self._device_set)
+        if self._usual.devices is not None:
+            return self._with(watched, drain(machine))
+        try:
+            kernel = Running.from_report(progress.ready).kernel
+            self._usual.devices = list_devices(machine, self._device_set, kernel)
+        except MachineError as error:
+            self._say(f"{self._cell.cell_id}: its devices are not compared, as they could not be listed: {error}")
+        return self._with(watched, drain(machine))
+
+    @staticmethod
+    def _with(watched: Watched, late: Sequence[Event]) -> Watched:
+        """What arrived since belongs to the same boot."""
+        for event in late:
+            watched.progress.feed(event)
+        return structs.replace(watched, events=(*watched.events, *late))
+
     def _learn_kernel(self, machine: Machine, watched: Watched) -> Watched:
         """Make the kernel that came up known to the artefacts; what arrived meanwhile belongs to the set-up boot."""
         progress = watched.progress
@@ -353,9 +381,7 @@ class CellCampaign:
             return watched
         # A megabyte of symbols is no event of the boot.
         late = [event for event in drain(machine) if not isinstance(event, AgentMessage | CommandSent)]
-        for event in late:
-            progress.feed(event)
-        return structs.replace(watched, events=(*watched.events, *late))
+        return self._with(watched, late)
 
     def _discard_machine(self) -> None:
         if self._machine is not None:

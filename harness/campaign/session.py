@@ -20,8 +20,9 @@ from harness.campaign.stopping import StopSettings
 from harness.clock import Clock
 from harness.config import Settings
 from harness.config.table import PROJECT
+from harness.errors import Unsupported
 from harness.faults.machine import adapt
-from harness.lab import Lab, all_faults, device_sets, methods
+from harness.lab import Lab, all_faults, device_set_of, methods
 from harness.model import Accel, BootPath, Cell, CycleEnd, RunInfo, is_kernel_file
 from harness.reboot.base import Method
 from harness.registry import lookup
@@ -49,8 +50,19 @@ class RunSession:
         """Run a cell's campaign and give its finished cycles.
 
         Raises ConfigError or InfraError before anything runs, MachineError when no machine comes up any more,
-        StoreError when the results cannot be written.
+        StoreError when the results cannot be written. A cell that this QEMU or the guest's kernel cannot do is noted
+        in run.json as skipped, and raises Unsupported.
         """
+        try:
+            if (reason := self.lab.why_unsupported(cell)) is not None:
+                raise Unsupported(reason)
+            self._run_campaign(cell)
+        except Unsupported as error:
+            self._skip(cell, str(error))
+            raise
+        return finished(self.run_dir, cell)
+
+    def _run_campaign(self, cell: Cell) -> None:
         accel, image = self.lab.accel, self.lab.image_of(cell)
         arms = [self._method(name, image.recipe.init) for name in self.settings.methods]
         run = self._describe()
@@ -73,7 +85,7 @@ class RunSession:
             CellCampaign(
                 cell,
                 arms,
-                lookup(device_sets(), cell.device_set, "device set"),
+                device_set_of(cell),
                 identity=Identity(run.run_id, accel.accel, self.lab.qemu.version),
                 seed=settings.seed,
                 blocks=settings.blocks,
@@ -91,7 +103,21 @@ class RunSession:
                 artefacts=self.collector(cell),
                 say=self._say,
             ).run()
-        return finished(self.run_dir, cell)
+
+    def _skip(self, cell: Cell, reason: str) -> None:
+        """Note a cell that has no cycles, and never will have any here."""
+        self._say(f"skipped: {cell.cell_id}: {reason}")
+        run = self._describe()
+        create_run(self.settings.results, run.run_id)
+        update_run(
+            self.run_dir,
+            run,
+            lambda known: structs.replace(
+                known,
+                cells=tuple(other for other in known.cells if other != cell),
+                skipped={**known.skipped, cell.cell_id: reason},
+            ),
+        )
 
     def _method(self, name: str, init: str) -> Method:
         method = lookup(methods(), name, "method")
@@ -191,6 +217,8 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
         "IMAGES_DIR": str(settings.images_dir),
         "CACHE_DIR": str(settings.cache_dir),
     }
+    if settings.device_args:
+        named["DEVICE_ARGS"] = settings.device_args
     if settings.fault:
         named |= {"FAULT": settings.fault, "FAULT_RATE": str(settings.fault_rate)}
     if is_kernel_file(cell.kernel):

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from harness.cycle import CycleResult, Usual
+from harness.devices.inventory import Inventory
 from harness.model import SETUP, BootPath, Outcome
 
 #: reboots of an arm before any is called slow
@@ -21,10 +22,12 @@ class UsualOfCell:
     def __init__(self) -> None:
         self._signatures: set[str] = set()
         self._seconds: dict[str, list[float]] = {}
+        #: of the first cold boot; None before it
+        self.devices: Inventory | None = None
 
     def of(self, method: str) -> Usual:
         """What is usual for the next reboot by `method`."""
-        return Usual(frozenset(self._signatures), slow_above(self._seconds.get(method, ())))
+        return Usual(frozenset(self._signatures), slow_above(self._seconds.get(method, ())), self.devices)
 
     def learn_signatures(self, signatures: Sequence[str]) -> None:
         """Take the oopses and warnings of a boot through firmware into account."""

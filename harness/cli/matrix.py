@@ -14,10 +14,12 @@ from harness.campaign.ci_matrix import FORMATS, MAX_HOURS, MAX_JOBS, jobs
 from harness.campaign.cost import Estimate, History
 from harness.campaign.session import host_facts
 from harness.cli.options import as_json, print_json, say, with_settings
+from harness.clock import HostClock
 from harness.config import Settings, every_cell, expand, read_matrix, selections_with
 from harness.config.cells import cost
 from harness.config.table import DIMENSIONS
-from harness.lab import DirectBoot, known_names, machine_spec
+from harness.errors import InfraError
+from harness.lab import DirectBoot, Lab, known_names, machine_spec
 from harness.model import Accel, Cell, Firmware, Loader
 from harness.qemu.argv import MachineSpec, build, flatten, to_text
 from harness.registry import lookup
@@ -34,19 +36,33 @@ def matrix_group() -> None:
 
 
 @matrix_group.command("list")
-@with_settings(*DIMENSIONS, *COSTING, "select", "shard", "matrix", "images_dir", "results")
+@with_settings(*DIMENSIONS, *COSTING, "select", "shard", "matrix", "images_dir", "results", "qemu")
 @as_json
 def matrix_list(settings: Settings, as_json: bool) -> None:
-    """The cells that `make soak` with the same settings would run, what they take, and those it would leave out."""
+    """The cells that `make soak` with the same settings would run, what they take, and those it would leave out.
+
+    Where QEMU is installed, it is asked whether it has the devices; a cell that it cannot do would be skipped.
+    """
     expansion = expand(read_matrix(settings.matrix), settings, known_names(settings))
     for left in expansion.excluded:
         say(f"not run: {left.cell.cell_id}: {left.reason} ({left.place})")
     history = History.read(settings.results, host_facts())
-    found = [(cell, history.estimate(cell, settings.for_cell(cell))) for cell in expansion.cells]
+    skipped = _why_skipped(expansion.cells, settings)
+    for cell_id, reason in skipped.items():
+        say(f"skipped: {cell_id}: {reason}")
+    cells = [cell for cell in expansion.cells if as_json or cell.cell_id not in skipped]
+    found = [(cell, history.estimate(cell, settings.for_cell(cell))) for cell in cells]
     if as_json:
-        print_json({**cell_object(cell), **cost_object(cell, settings, estimate)} for cell, estimate in found)
+        print_json(
+            {
+                **cell_object(cell),
+                **cost_object(cell, settings, estimate),
+                **({"skipped": skipped[cell.cell_id]} if cell.cell_id in skipped else {}),
+            }
+            for cell, estimate in found
+        )
         return
-    width = max(len(cell.cell_id) for cell in expansion.cells)
+    width = max((len(cell.cell_id) for cell in cells), default=0)
     for cell, estimate in found:
         click.echo(f"{cell.cell_id:{width}}  {cost_text(cell, settings, estimate)}")
     say(total_text([estimate for _, estimate in found], history, expansion.of_all_shards))
@@ -105,6 +121,17 @@ def matrix_ci(settings: Settings, system: str, max_jobs: int | None) -> None:
     for job in found:
         if job.hours > MAX_HOURS.get(system, job.hours):
             say(f"shard {job.shard} takes {job.hours:.2g} h, {system}'s own runners stop after {MAX_HOURS[system]:g} h")
+
+
+def _why_skipped(cells: Sequence[Cell], settings: Settings) -> dict[str, str]:
+    """Cell id -> what this host's QEMU lacks for it; nothing where there is no QEMU to be asked."""
+    lab = Lab(settings, HostClock(), say)
+    try:
+        reasons = {cell.cell_id: lab.why_unsupported(cell) for cell in cells}
+    except InfraError as error:
+        say(f"QEMU could not be asked which devices it has: {str(error).splitlines()[0]}")
+        return {}
+    return {cell_id: reason for cell_id, reason in reasons.items() if reason is not None}
 
 
 def cost_object(cell: Cell, settings: Settings, estimate: Estimate) -> dict[str, Any]:

@@ -22,6 +22,8 @@ Choice = Mapping[str, tuple[str, ...]]
 KINDS = {"device": "device set"}
 #: why `direct` cannot go from one kernel to another
 ONE_KERNEL = "QEMU's -kernel is one kernel for as long as a machine runs: no cold reboot leads to another"
+#: between the names of device sets that one machine has
+TOGETHER = "+"
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -135,7 +137,10 @@ def check_names(matrix: Matrix, settings: Settings, known: Known) -> None:
 
 
 def _problem(dimension: str, name: str, known: Known) -> str | None:
-    """What is wrong with a name, if anything is. Which kernels an image has is known when it is built."""
+    """What is wrong with a name, if anything is. Which kernels an image has is known when it is built.
+
+    A machine may have several device sets, as `nvme+e1000e`.
+    """
     if dimension == "kernel":
         try:
             kernel_choice(name)
@@ -143,7 +148,9 @@ def _problem(dimension: str, name: str, known: Known) -> str | None:
             return str(error)
         return None
     names = getattr(known, dimension)
-    return None if name in names else unknown(name, KINDS.get(dimension, dimension), names)
+    parts = name.split(TOGETHER) if dimension == "device" else [name]
+    wrong = next((part for part in parts if part not in names), None)
+    return None if wrong is None else unknown(wrong, KINDS.get(dimension, dimension), names)
 
 
 def _cells(matrix: Matrix, narrowed: Choice) -> Iterator[Cell]:

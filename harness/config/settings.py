@@ -77,6 +77,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     shard: Shard | None
     #: cycles of each arm in a row
     chain: int
+    #: QEMU options for devices of the user's own
+    device_args: str | None
     #: name of the fault that reboots are spoilt with; None: none
     fault: str | None
     #: share of the reboots that it is injected into

@@ -85,7 +85,11 @@ def _dimension(name: str, help: str, example: str, choices: tuple[str, ...] = ()
 
 
 SETTINGS: tuple[Definition, ...] = (
-    _dimension("device", "device sets under test, with commas; each gives a cell", "virtio-net,nvme"),
+    _dimension(
+        "device",
+        "device sets under test, with commas; each gives a cell; nvme+e1000e: both on one machine",
+        "virtio-net,nvme",
+    ),
     _dimension("image", "images to boot, with commas", "debian-13"),
     _dimension("firmware", "firmware of the machine: seabios, ovmf", "seabios,ovmf", tuple(Firmware)),
     _dimension("loader", "how a cold boot gets its kernel: grub, direct", "grub", tuple(Loader)),
@@ -263,6 +267,13 @@ SETTINGS: tuple[Definition, ...] = (
         low=1e-6,
         high=1,
         example="5%",
+    ),
+    Definition(
+        name="device_args",
+        kind=Kind.TEXT,
+        help="options of QEMU's for devices beside the device set's, as for a shell; empty: none",
+        example='"-device edu -device pcie-root-port,id=rp1"',
+        may_be_empty=True,
     ),
     Definition(
         name="screen",

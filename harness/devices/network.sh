@@ -1,19 +1,23 @@
-# Guest side of the network checks. Set before: STAGE NONCE DRIVER ECHO_ADDRESS ECHO_PORT (SERIAL is not used).
+# Guest side of the network checks. Set before: STAGE NONCE DRIVER (any of several, with | between) MAC_END ECHO_ADDRESS
+# ECHO_PORT.
 # shellcheck shell=sh disable=SC2154
 PAYLOAD_BYTES=1048576
 ADDRESS_WAIT=30
 ECHO_WAIT=30
-ECHO_FILE=/run/kexec-harness-echo
+ECHO_FILE=/run/kexec-harness-echo-$ECHO_ADDRESS
 
-interface_of_driver() {
+# QEMU gives cards on USB a first byte of its own.
+interface_by_address() {
     for path in /sys/class/net/*; do
-        link=$(readlink "$path/device/driver" || readlink "$path/device/../driver") || continue
-        if [ "${link##*/}" = "$DRIVER" ]; then
-            echo "${path##*/}"
-            return
-        fi
+        case $(cat "$path/address" 2>/dev/null) in
+            ??:"$MAC_END") echo "${path##*/}" && return ;;
+        esac
     done
     return 1
+}
+
+driver_of() {
+    link=$(readlink "/sys/class/net/$1/device/driver" || readlink "/sys/class/net/$1/device/../driver") && echo "${link##*/}"
 }
 
 address_of() {
@@ -50,11 +54,15 @@ echo_payload() {
 }
 
 check_network() {
-    if ! interface=$(interface_of_driver); then
-        echo "fail driver no interface is bound to $DRIVER"
+    if ! interface=$(interface_by_address); then
+        echo "fail driver no interface is bound to $DRIVER: none has an address that ends with $MAC_END"
         return
     fi
-    echo "ok driver $interface is bound to $DRIVER"
+    bound=$(driver_of "$interface")
+    case "|$DRIVER|" in
+        *"|$bound|"*) echo "ok driver $interface is bound to $bound" ;;
+        *) echo "fail driver $interface is bound to ${bound:-nothing}, not to $DRIVER" ;;
+    esac
     state=$(cat "/sys/class/net/$interface/operstate")
     if ! wait_for_address "$interface"; then
         echo "fail address $interface (state $state) has no address after $ADDRESS_WAIT s"

@@ -20,5 +20,5 @@ def adapt(spec: MachineSpec) -> MachineSpec:
         (option, f"{value},id={CARD},bus={CARD_SLOT}" if option == "-device" else value)
         for option, value in spec.device_options
     ]
-    more = (*gdb_options(spec.folder), ("-device", "i6300esb"), ("-action", "watchdog=reset"))
+    more = (*gdb_options(spec.folder), ("-device", "i6300esb"), ("-action", "watchdog=reset"), *spec.more_options)
     return structs.replace(spec, device_options=(*slots, *devices), more_options=more)

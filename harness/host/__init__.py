@@ -3,7 +3,7 @@
 from harness.host.accel import AccelChoice, ProbeResult, boot_probe, probe_accel
 from harness.host.doctor import Finding, Status, doctor
 from harness.host.firmware import FirmwareFiles, firmware_files
-from harness.host.qemu import QemuBinary, find_qemu
+from harness.host.qemu import QemuBinary, find_qemu, offers
 from harness.host.tools import find_tool, missing_packages, tools
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "find_tool",
     "firmware_files",
     "missing_packages",
+    "offers",
     "probe_accel",
     "tools",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -34,10 +35,23 @@ def find_qemu(arch: str, binary: str | None = None) -> QemuBinary:
     return QemuBinary(path, _version(path))
 
 
-def _version(path: Path) -> str:
+@functools.cache
+def offers(qemu: QemuBinary, option: str) -> frozenset[str]:
+    """The names that this QEMU knows for an option such as `-device` or `-machine`, as `help` lists them.
+
+    Raises InfraError if it does not answer.
+    """
+    said = _ask(qemu.path, option, "help")
+    if option == "-device":
+        return frozenset(re.findall(r'(?:name|alias) "([^"]+)"', said))
+    return frozenset(words[0] for line in said.splitlines() if (words := line.split()))
+
+
+def _ask(path: Path, *arguments: str) -> str:
+    """What QEMU prints. Raises InfraError."""
     try:
         done = subprocess.run(
-            [str(path), "--version"],
+            [str(path), *arguments],
             capture_output=True,
             text=True,
             errors="replace",
@@ -45,9 +59,13 @@ def _version(path: Path) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise InfraError(f"{path} --version: {error}") from error
-    found = re.search(r"version (\d+\.\d+(?:\.\d+)?)", done.stdout)
+        raise InfraError(f"{path} {' '.join(arguments)}: {error}") from error
+    return done.stdout or done.stderr
+
+
+def _version(path: Path) -> str:
+    said = _ask(path, "--version")
+    found = re.search(r"version (\d+\.\d+(?:\.\d+)?)", said)
     if found is None:
-        said = (done.stderr or done.stdout).strip()[-500:]
-        raise InfraError(f"{path} does not say which version it is: {said}", mend=MEND)
+        raise InfraError(f"{path} does not say which version it is: {said.strip()[-500:]}", mend=MEND)
     return found[1]

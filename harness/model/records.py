@@ -176,5 +176,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     images: dict[str, str] = {}
     #: cell id -> QEMU command line of its first machine
     argv: dict[str, tuple[str, ...]] = {}
+    #: cell id -> why it could not run here: this QEMU, firmware or kernel does not have what it needs
+    skipped: dict[str, str] = {}
     #: the runs that this one was merged from, if it was
     parts: tuple[RunPart, ...] = ()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from msgspec import Struct
 
+from harness.host.helpers import Helper
 from harness.model import Accel, Cell, Firmware, Loader, Option
 from harness.model.architectures import ARCHITECTURES
 
-#: id of the chardev that echoes what the guest sends, for device sets
+#: what ids of chardevs begin with that echo what the guest sends, one for each device set
 ECHO = "echo"
 #: channel -> file name of its socket below the machine's private folder; QEMU connects, the harness listens
 SOCKETS = {
@@ -17,7 +19,6 @@ SOCKETS = {
     "console": "console.sock",
     "agent": "agent.sock",
     "firmware": "fw.sock",
-    ECHO: "echo.sock",
 }
 
 # Neither fork nor exec, no new privileges, no obsolete system calls, no changes of scheduling.
@@ -37,8 +38,17 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     folder: Path
     #: root disk, a qcow2 overlay
     root_disk: Path
+    #: what the root disk hangs on, as drive `root0`
+    root_options: tuple[Option, ...]
     #: the devices under test, as their set gives them
     device_options: tuple[Option, ...]
+    #: names of the disks and folders that its device sets borrow
+    disks: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    #: programs that run beside QEMU for its devices
+    helpers: tuple[Helper, ...] = ()
+    #: how many device sets have an echo service
+    echoes: int = 1
     #: OVMF's code and this machine's own copy of its variables; None under SeaBIOS
     ovmf_code: Path | None = None
     ovmf_vars: Path | None = None
@@ -50,6 +60,12 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     more_options: tuple[Option, ...] = ()
     #: name of a snapshot in the root disk that the machine starts from instead of its firmware
     snapshot: str | None = None
+
+
+def sockets(echoes: int) -> dict[str, str]:
+    """Every channel -> file name of its socket."""
+    names = [f"{ECHO}{number or ''}" for number in range(echoes)]
+    return {**SOCKETS, **{name: f"{name}.sock" for name in names}}
 
 
 def build(spec: MachineSpec) -> list[Option]:
@@ -67,7 +83,7 @@ def build(spec: MachineSpec) -> list[Option]:
         *_firmware(spec),
         *_kernel(spec),
         ("-drive", f"if=none,id=root0,format=qcow2,file={no_commas(str(spec.root_disk))},cache=unsafe"),
-        ("-device", "virtio-blk-pci,drive=root0,bootindex=1"),
+        *spec.root_options,
         # The guest says where its VMCOREINFO is, which a dump of its memory needs to be opened.
         ("-device", "vmcoreinfo"),
         *([("-device", "VGA")] if spec.screen else []),
@@ -80,6 +96,23 @@ def build(spec: MachineSpec) -> list[Option]:
 def flatten(options: list[Option]) -> list[str]:
     """The options as an argument list."""
     return [word for option, value in options for word in ((option, value) if value else (option,))]
+
+
+def parse(text: str) -> list[Option]:
+    """The options in `text`, which is quoted as for a shell. Raises ValueError for quotes or values that stand alone.
+
+    >>> parse("-device edu -nodefaults")
+    [('-device', 'edu'), ('-nodefaults', '')]
+    """
+    options: list[Option] = []
+    for word in shlex.split(text):
+        if word.startswith("-"):
+            options.append((word, ""))
+        elif options and not options[-1][1]:
+            options[-1] = (options[-1][0], word)
+        else:
+            raise ValueError(f"'{word}' belongs to no option")
+    return options
 
 
 def to_text(options: list[Option]) -> str:
@@ -107,7 +140,8 @@ def _board(spec: MachineSpec) -> list[Option]:
 
 def _channels(spec: MachineSpec) -> list[Option]:
     options = [
-        ("-chardev", f"socket,id={name},path={no_commas(str(spec.folder / file))}") for name, file in SOCKETS.items()
+        ("-chardev", f"socket,id={name},path={no_commas(str(spec.folder / file))}")
+        for name, file in sockets(spec.echoes).items()
     ]
     options += [
         ("-mon", "chardev=qmp,mode=control"),

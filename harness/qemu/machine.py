@@ -14,6 +14,7 @@ from harness.errors import MachineError
 from harness.model import CommandReply, CommandSent, Event
 from harness.qemu.argv import MachineSpec, build, flatten
 from harness.qemu.folder import PrivateFolder
+from harness.qemu.helpers import Helpers
 from harness.qemu.process import QemuProcess, ThreadTime
 from harness.qemu.qmp import Exchange
 from harness.qemu.watcher import Watcher
@@ -118,11 +119,13 @@ class QemuMachine:
         self.spec = spec
         self._folder = folder
         self.argv = [str(qemu), *flatten(build(spec))]
-        self._watcher = Watcher(clock, spec.folder)
+        self._watcher = Watcher(clock, spec.folder, spec.echoes)
         self._process: QemuProcess | None = None
+        self._helpers = Helpers(spec.helpers, spec.folder, clock)
         self._vcpu_threads: list[int] = []
 
     def power_on(self) -> None:
+        self._helpers.start()
         self._watcher.listen()
         self._process = QemuProcess(self.argv, self.spec.folder)
         self._watcher.connect(self._process)
@@ -231,4 +234,5 @@ class QemuMachine:
         self._watcher.close()
         if self._process is not None:
             self._process.close()
+        self._helpers.close()
         self._folder.remove()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import takewhile
 
 from harness.clock import Deadline, ManualClock
 from harness.errors import GuestGone, MachineError
@@ -90,6 +91,11 @@ class ReplayMachine:
         return event
 
     def _find_command(self, purpose: str) -> CommandSent:
+        alive = list(takewhile(lambda event: not isinstance(event, ProcessExit), self._events))
+        asked = [event.purpose for event in alive if isinstance(event, CommandSent)]
+        if asked and purpose not in asked:
+            # Nothing is passed over for what the harness of the recording did not ask.
+            raise MachineError(f"the transcript has no command '{purpose}'")
         while self._events:
             event = self._take()
             self._passed.append(event)

@@ -29,16 +29,15 @@ from harness.model import (
     QmpEvent,
 )
 from harness.qemu.agent import AgentDecoder, encode_command, parse_reply
-from harness.qemu.argv import ECHO, SOCKETS
+from harness.qemu.argv import SOCKETS, sockets
 from harness.qemu.backlog import Backlog
 from harness.qemu.console import ConsoleTap
+from harness.qemu.echo import Echo
 from harness.qemu.heartbeat import HeartbeatSampler
 from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import COMMAND_TIMEOUT_S, Exchange, Qmp
 
 READ_BYTES = 65536
-#: what the echo service holds for a guest that is slow to take it back
-MAX_ECHO_BYTES = 16 << 20
 CONNECT_TIMEOUT_S = 20.0
 #: after QEMU ended, how long its sockets may take to give up what is still in them
 DRAIN_S = 1.0
@@ -49,10 +48,12 @@ T = TypeVar("T")
 class Watcher:
     """Owns the event loop's thread and the sockets. Methods are called from the harness's own thread."""
 
-    def __init__(self, clock: Clock, folder: Path) -> None:
+    def __init__(self, clock: Clock, folder: Path, echoes: int = 1) -> None:
+        """`echoes`: how many echo services the machine has."""
         self.gone = threading.Event()
         self._clock = clock
         self._folder = folder
+        self._files = sockets(echoes)
         self._loop = asyncio.new_event_loop()
         self.events = Backlog(self._loop)
         self._thread = threading.Thread(target=self._loop.run_forever, name="watcher", daemon=True)
@@ -62,12 +63,10 @@ class Watcher:
         self._readers: list[asyncio.Task[None]] = []
         self._replies: dict[int, asyncio.Future[CommandReply]] = {}
         self._taps: list[ConsoleTap] = []
-        self._echo = bytearray()
-        self._echo_waiting = asyncio.Event()
         self._last_command = 0
         #: when the guest's last byte arrived, on whatever channel
         self._last_sign = clock.monotonic()
-        self._echoing: asyncio.Task[None] | None = None
+        self._echoing: list[asyncio.Task[None]] = []
         self._ended: asyncio.Task[None] | None = None
         self._exited = asyncio.Event()
         self._sampling: asyncio.Task[None] | None = None
@@ -156,7 +155,7 @@ class Watcher:
         self.events.put(event)
 
     async def _listen(self) -> None:
-        for name, file in SOCKETS.items():
+        for name, file in self._files.items():
             path = self._folder / file
             if name == "qmp":
                 await self._qmp.listen(path)
@@ -183,10 +182,12 @@ class Watcher:
             "console": self._on_console,
             "agent": self._agent_handler(),
             "firmware": lambda data: self._put(FirmwareData(self._now(), data.decode("latin-1"))),
-            "echo": self._on_echo,
         }
+        for name in self._sockets.keys() - handlers.keys():
+            echo = Echo(self._sockets[name])
+            handlers[name] = echo.feed
+            self._echoing.append(asyncio.create_task(echo.run()))
         self._readers = [asyncio.create_task(self._read(name, handlers[name])) for name in self._sockets]
-        self._echoing = asyncio.create_task(self._send_echo())
         self._ended = asyncio.create_task(self._report_end(process, ending))
 
     async def _accept_all(self) -> None:
@@ -202,7 +203,7 @@ class Watcher:
             while data := await self._loop.sock_recv(self._sockets[name], READ_BYTES):
                 self._last_sign = self._now()
                 handle(data)
-                if name != ECHO:
+                if name in SOCKETS:
                     await self.events.room(name)
 
     async def _sample(self, process: QemuProcess, vcpu_threads: list[int]) -> None:
@@ -239,21 +240,6 @@ class Watcher:
 
         return handle
 
-    def _on_echo(self, data: bytes) -> None:
-        # Reading never waits for writing: QEMU's main loop stands still while its end of the socket is full. A
-        # guest that sends without reading loses what does not fit, and its check fails.
-        if len(self._echo) + len(data) <= MAX_ECHO_BYTES:
-            self._echo += data
-            self._echo_waiting.set()
-
-    async def _send_echo(self) -> None:
-        with contextlib.suppress(ConnectionError):
-            while await self._echo_waiting.wait():
-                data = bytes(self._echo)
-                self._echo.clear()
-                self._echo_waiting.clear()
-                await self._loop.sock_sendall(self._sockets["echo"], data)
-
     async def _send(self, script: str, purpose: str) -> CommandSent:
         if self.gone.is_set():
             raise GuestGone("QEMU has ended")
@@ -286,7 +272,8 @@ class Watcher:
                 await self._loop.sock_sendall(self._sockets["console"], data)
 
     async def _close(self) -> None:
-        tasks = [task for task in (*self._readers, self._echoing, self._ended, self._sampling) if task is not None]
+        running = (*self._readers, *self._echoing, self._ended, self._sampling)
+        tasks = [task for task in running if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -200,7 +200,8 @@ def cell_notes(cell: CellReport) -> tuple[str, ...]:
 def run_notes(run: RunInfo) -> tuple[str, ...]:
     """What was run on what, one line each. Escaped."""
     ended = f"ended {visible(run.ended_at)}" if run.ended_at else "no end recorded: still running, or killed"
-    notes = (f"started {visible(run.started_at)}, {ended}, seed {run.seed}", accelerator(run))
+    notes: tuple[str, ...] = (f"started {visible(run.started_at)}, {ended}, seed {run.seed}", accelerator(run))
+    notes += tuple(f"skipped: {visible(cell)}: {visible(reason)}" for cell, reason in run.skipped.items())
     values = {name: setting.value for name, setting in run.settings.items()}
     if (fault := values.get("fault")) is None:
         return notes

@@ -11,7 +11,7 @@ from harness.cycle import CycleResult, Running, run_cycle
 from harness.errors import MachineError
 from harness.faults.base import Fault
 from harness.faults.injector import Injector
-from harness.lab import device_sets, methods
+from harness.lab import device_set_of, methods
 from harness.model import BootPath, Event, FailureClass, Outcome, ProcessExit, Verdict
 from harness.qemu.machine import Machine
 from harness.registry import lookup
@@ -32,7 +32,7 @@ class SelfTest:
         self._folder = folder
         self._say = say
         self._number = 0
-        self._device_set = lookup(device_sets(), bench.cell.device_set, "device set")
+        self._device_set = device_set_of(bench.cell)
         self._last: CycleResult | None = None
 
     @property

@@ -1,0 +1,55 @@
+# What check scripts share; stands before each of them. Set before: STAGE WORDS.
+# shellcheck shell=sh disable=SC2154
+
+# bound DRIVER|DRIVER: devices that one of the drivers is bound to, on whatever bus, one per line.
+bound() {
+    echo "$1" | tr '|' '\n' | while read -r driver; do
+        for path in /sys/bus/*/drivers/"$driver"/*; do
+            [ ! -L "$path" ] || [ "${path##*/}" = module ] || echo "${path##*/}"
+        done
+    done
+}
+
+# Says whether the set's driver is bound to anything.
+check_driver() {
+    found=$(bound "$1" | head -n 1)
+    if [ -n "$found" ]; then
+        echo "ok driver $found is bound to $1"
+    else
+        echo "fail driver nothing is bound to $1"
+    fi
+}
+
+# within SECONDS COMMAND...: tries until the command succeeds.
+within() {
+    left=$(($1 * 5))
+    shift
+    until "$@"; do
+        [ "$left" -gt 0 ] || return 1
+        left=$((left - 1))
+        sleep 0.2
+    done
+}
+
+GRUB_CFG=${GRUB_CFG:-/boot/grub/grub.cfg}
+
+# Words that the kernel needs go on GRUB's entries, once; every reboot from here on has them, by kexec-load, too.
+add_words() {
+    for word in $WORDS; do
+        grep -qF " $word" "$GRUB_CFG" && continue
+        { sed -i "s#^[[:space:]]*linux .*#& $word#" "$GRUB_CFG" && sync; } || exit 1
+    done
+}
+
+# Says whether the kernel that runs was given them.
+check_words() {
+    for word in $WORDS; do
+        case " $(cat /proc/cmdline) " in
+            *" $word "*) echo "ok word the kernel runs with $word" ;;
+            *) echo "fail word the kernel runs without $word" ;;
+        esac
+    done
+}
+
+[ "$STAGE" != before ] || add_words
+[ "$STAGE" != after ] || check_words

@@ -1,0 +1,72 @@
+"""Watchdogs: systemd keeps the watchdog armed, across the reboot as well, and nothing has fired.
+
+A row is a watchdog: name, QEMU's options, the driver and its module, what /sys calls it, the seconds for which it is
+armed, and what it is. The IB700 can only be armed for half a minute, in which no emulated machine comes up: it is left
+alone.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from harness.devices.base import DeviceSet
+from harness.model import Option
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One line of the table."""
+
+    name: str
+    option: Option
+    driver: str
+    module: str
+    identity: str
+    #: 0: not armed
+    seconds: int
+    summary: str
+
+
+ROWS = (
+    Row(
+        name="i6300esb",
+        option=("-device", "i6300esb"),
+        driver="i6300ESB timer",
+        module="i6300esb",
+        identity="i6300ESB timer",
+        seconds=300,
+        summary="Intel 6300ESB on PCI",
+    ),
+    Row(
+        name="ib700",
+        option=("-device", "ib700"),
+        driver="ib700wdt",
+        module="ib700wdt",
+        identity="IB700 WDT",
+        seconds=0,
+        summary="iBASE 700 on ISA, not armed",
+    ),
+    Row(
+        name="itco",
+        option=("-global", "ICH9-LPC.noreboot=off"),
+        driver="iTCO_wdt",
+        module="iTCO_wdt",
+        identity="iTCO_wdt",
+        seconds=300,
+        summary="TCO timer of Q35's ICH9, which the machine has anyway, here with the power to reset",
+    ),
+)
+
+
+def _set(row: Row) -> DeviceSet:
+    return DeviceSet(
+        name=row.name,
+        summary=row.summary,
+        options=lambda _: [row.option],
+        script="watchdog.sh",
+        driver=row.driver,
+        modules=(row.module,),
+        values={"IDENTITY": row.identity, "MODULE": row.module, "SECONDS_ARMED": str(row.seconds)},
+    )
+
+
+DEVICE_SETS = tuple(map(_set, ROWS))

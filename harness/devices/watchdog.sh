@@ -1,0 +1,64 @@
+# Guest side of the watchdog checks. Set before: STAGE MODULE IDENTITY, SECONDS_ARMED (0: it is not armed).
+# shellcheck shell=sh disable=SC2154
+SETTINGS=/etc/systemd/system.conf.d/kexec-harness-watchdog.conf
+OTHER=iTCO_wdt
+
+watchdog() {
+    for path in /sys/class/watchdog/*; do
+        [ "$(cat "$path/identity" 2>/dev/null)" = "$IDENTITY" ] && echo "${path##*/}" && return
+    done
+    return 1
+}
+
+is_armed() {
+    [ "$(cat "/sys/class/watchdog/$(watchdog)/state")" = active ]
+}
+
+# The machine's own watchdog would take the first place in one boot and not in another.
+load_it_alone() {
+    mkdir -p /etc/modules-load.d /etc/modprobe.d
+    echo "$MODULE" >/etc/modules-load.d/kexec-harness-watchdog.conf
+    if [ "$MODULE" != "$OTHER" ]; then
+        echo "blacklist $OTHER" >/etc/modprobe.d/kexec-harness-watchdog.conf
+        modprobe -r "$OTHER"
+    fi
+    modprobe "$MODULE"
+    within 10 watchdog >/dev/null || { echo "there is no watchdog '$IDENTITY'"; exit 1; }
+}
+
+# systemd keeps it armed while it reboots and kexecs, and whoever boots next arms it again.
+arm() {
+    mkdir -p "${SETTINGS%/*}"
+    printf '[Manager]\nRuntimeWatchdogSec=%s\nRebootWatchdogSec=%s\nKExecWatchdogSec=%s\nWatchdogDevice=/dev/%s\n' \
+        "$SECONDS_ARMED" "$SECONDS_ARMED" "$SECONDS_ARMED" "$(watchdog)" >"$SETTINGS.new"
+    if cmp -s "$SETTINGS.new" "$SETTINGS"; then
+        rm "$SETTINGS.new"
+    else
+        mv "$SETTINGS.new" "$SETTINGS" && systemctl daemon-reexec
+    fi
+    within 20 is_armed || { echo "the watchdog is not armed"; exit 1; }
+}
+
+check_watchdog() {
+    if ! within 20 watchdog >/dev/null; then
+        echo "fail watchdog there is no '$IDENTITY'"
+        return
+    fi
+    found=$(watchdog)
+    echo "ok watchdog $found is '$IDENTITY'"
+    [ "$SECONDS_ARMED" -gt 0 ] || return 0
+    if within 20 is_armed; then
+        echo "ok armed $found has $(cat "/sys/class/watchdog/$found/timeout") s"
+    else
+        echo "fail armed $found is $(cat "/sys/class/watchdog/$found/state")"
+    fi
+}
+
+case $STAGE in
+    before)
+        load_it_alone
+        [ "$SECONDS_ARMED" -eq 0 ] || arm
+        sync
+        ;;
+    after) check_watchdog ;;
+esac
