@@ -93,7 +93,7 @@ RUNS = re.compile(
     r"|^(?:[a-z_][\w.-]{0,31}@[\w.-]{1,64}:[^#$]{0,80}|\[[a-z_][\w.-]{0,31}@[\w.-]{1,64} [^]]{0,80}\])[#$](?: |$)"
 )
 _USERSPACE_STARTS = re.compile(r"systemd\[1\]: systemd \d\S* running in system mode|^\S+ login: ")
-COMES_UP = re.compile(r"Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: ")
+COMES_UP = re.compile(r"Reached target .{0,200}(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: ")
 
 # A quiet kernel does not say when it starts the initramfs, and with dracut systemd runs in it already.
 _INITRD = frozenset({Stage.KERNEL, Stage.INITRD})
