@@ -111,8 +111,7 @@ def _is_reset(seen: Seen, reboot: LogReboot, ahead: Ahead, latest: float) -> boo
 def _firmware_starts_over(reboot: LogReboot, ahead: Ahead, latest: float) -> bool:
     progress = reboot.progress
     between = progress.resets and not reboot.under_way
-    speaking = progress.resets and progress.last in {Milestone.FIRMWARE, Milestone.LOADER, Milestone.HANDOFF}
-    possible = bool(progress.at) and not between and not speaking
+    possible = bool(progress.at) and not between and not reboot.firmware_speaks
     return possible and ahead.a_boot_follows(latest, up=reboot.came_up)
 
 

@@ -49,6 +49,8 @@ class LogReboot:
         self.progress = Progress(None, host_clock=False)
         #: since the last reset, something was printed that only a program prints
         self.has_programs = False
+        #: since the last reset, nothing was heard of a kernel or its programs
+        self.firmware_speaks = False
         self._failed_units: dict[str, Line] = {}
         self._last_line: Line | None = None
         #: anything was seen that says something of a machine
@@ -91,13 +93,15 @@ class LogReboot:
     def reset(self, t: float, seen: Seen) -> None:
         """The machine was reset; the line is the first after it."""
         self._reset_by = self._reset_by or seen
-        self.has_programs = False
+        self.has_programs, self.firmware_speaks = False, True
         self.progress.feed(QmpEvent(t, "RESET"))
 
     def read(self, t: float, seen: Seen) -> None:
         """Take a line into account."""
         line, console = seen.line, self.progress.console
         self._known = self._known or seen.known
+        if seen.time is not None or seen.runs or seen.boot_text:
+            self.firmware_speaks = False
         if seen.banner and not self.under_way:
             self.has_programs = False
         self._booted_again = self._booted_again or (seen.banner and bool(self.progress.resets))
@@ -153,14 +157,17 @@ class LogReboot:
             baseline=baseline or frozenset(),
         )
         case = Case(evidence, self.progress, path, ())
-        if not self._known:
+        if not (self._known or self.progress.ending or self.progress.console.symptoms):
             return self._nothing(case)
         for question in (*MACHINE_QUESTIONS, self._reset_unannounced, *TEXT_QUESTIONS):
             if (verdict := question(case)) is not None:
                 return self._less_sure(verdict)
-        verdict = self._path_in_doubt(case) or self._not_as_expected(case, expected)
+        beyond = self._beyond_expectation(case, expected)
+        verdict = self._path_in_doubt(case)
+        if verdict is None and expected is not None and beyond is None:
+            verdict = wrong_path(case)
         verdict = verdict or new_symptom(case, warnings=baseline is not None)
-        return verdict or self._degraded(case) or self._up(path)
+        return verdict or self._degraded(case) or beyond or self._up(path)
 
     def _less_sure(self, verdict: Verdict) -> Verdict:
         """Silence in a file may only be where its recording ends."""
@@ -223,7 +230,8 @@ class LogReboot:
             confidence=Confidence.LOW,
         )
 
-    def _not_as_expected(self, case: Case, expected: BootPath | None) -> Verdict | None:
+    def _beyond_expectation(self, case: Case, expected: BootPath | None) -> Verdict | None:
+        """The verdict on a reboot that cannot be held against the expected path."""
         if expected is None:
             return None
         if case.path is BootPath.NONE:
@@ -236,7 +244,7 @@ class LogReboot:
                 " judge it with --expect firmware"
             )
             return self._invalid(case, "asked-to-skip", reason, said)
-        return wrong_path(case)
+        return None
 
     def _nothing(self, case: Case) -> Verdict:
         empty = "the log is empty" if self._last_line is None else "the log holds no word of a firmware or a kernel"
