@@ -19,7 +19,7 @@ from harness.classify.lines import Line, LineAssembler
 from harness.classify.rules import KERNEL_MESSAGE, KERNEL_WORDS, PANIC_GOES_ON
 
 #: lines that are looked at together for what stands before all of them
-SAMPLE = 2000
+SAMPLE = 500
 #: share of them that must begin with a stamp for it to be taken off, and with a name; parts that one prefix may have
 STAMPED_SHARE, NAMED_SHARE, MAX_PARTS = 0.6, 0.9, 4
 #: fewer lines with one name before them prove nothing
@@ -46,7 +46,7 @@ _NAME = re.compile(r"^(?:[\w.@/-]{1,64}: |[\w.@/-]{1,64} +\| |\[[A-Za-z][\w.@/-]
 #: first words of a kernel's messages
 _NO_NAMES = frozenset({"kernel: ", "BUG: ", "Oops: ", "WARNING: ", "INFO: ", "watchdog: ", "rcu: ", "reboot: ", "PM: "})
 #: lines of conserver's and of ipmitool's own
-_NOTICE = re.compile(r"^\[(?:-- .{1,120} --|SOL Session .{1,80})\]$")
+_NOTICE = re.compile(r"^\[(?:-- .{1,120}|SOL Session .{1,80})\]$")
 _STARTS = re.compile(r"Linux version \d")
 _DAEMON = re.compile(r"systemd(?:-[a-z]+)?\[\d+\]: ")
 
@@ -79,11 +79,12 @@ class LogLines:
         while chunk := list(islice(self._source, SAMPLE)):
             parts = _prefix([line.text for line in chunk])
             for part in parts:
-                chunk = [_without(part, line) for line in chunk]
+                chunk = [bare for line in chunk if (bare := _without(part, line)).text.strip() or bare is line]
             self._look_at([line.text for line in chunk])
             for line in chunk:
                 kept = line if self._by_date and _CTIME.match(line.text) else _without(_ALWAYS, line)
-                if not _NOTICE.match(kept.text):
+                # A prefix that stands alone was before an empty line.
+                if (kept.text.strip() or kept.text == line.text) and not _NOTICE.match(kept.text):
                     yield kept
 
     def _look_at(self, texts: list[str]) -> None:

@@ -17,6 +17,8 @@ from harness.classify.rules import FIRMWARE_TEXT, KERNEL_MESSAGE, LOADER_TEXT, R
 
 #: lines to look ahead for what tells a boot from an old log that somebody prints
 LOOK_AHEAD = 5000
+#: lines passed that are forgotten together
+FORGET_AFTER = 500
 
 #: messages of a kernel's first moments, and a silence between two of them that none of them makes (seconds)
 MANY_MESSAGES, LEAP_S = 20, 2.0
@@ -119,7 +121,7 @@ class Ahead:
     def advance(self) -> Seen | None:
         """The next line, None at the end."""
         self._at += 1
-        if self._at - self._first > LOOK_AHEAD:
+        if self._at - self._first > FORGET_AFTER:
             del self._kept[: self._at - self._first]
             self._first = self._at
         return self._line(self._at)
