@@ -32,7 +32,7 @@ NAMED_WITHIN_LINES = 60
 
 _FIRST_TIME = 0.0
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
-_PLACE = re.compile(r"\b(?:RIP|pc)\b.*?: ?(?:\d{4}:)?(?P<place>[A-Za-z_][\w.]*)")
+_PLACE = re.compile(r"\b(?:RIP|e?pc)\b.*?: ?(?:\d{4}:)?(?P<place>[A-Za-z_][\w.]*)")
 
 
 class Sign(Struct, frozen=True):

@@ -6,6 +6,7 @@ ends a line as a newline does: a terminal starts over there, and serial lines co
 
 from __future__ import annotations
 
+import codecs
 import re
 
 from msgspec import Struct
@@ -21,6 +22,27 @@ _ESCAPES = re.compile(
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 _BREAK = re.compile(r"[\r\n]")
+_AS_BYTES = "kexec-harness-as-bytes"
+
+
+def _bad_bytes(error: UnicodeError) -> tuple[str, int]:
+    """What is no UTF-8 stays a character a byte, and the rest of the line is read as UTF-8 all the same."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error(_AS_BYTES, _bad_bytes)
+
+
+def _decoded(line: str) -> str:
+    """The characters of a line that came a character a byte."""
+    if line.isascii():
+        return line
+    try:
+        return line.encode("latin-1").decode("utf-8", _AS_BYTES)
+    except UnicodeEncodeError:
+        return line
 
 
 def clean(line: str) -> str:
@@ -39,7 +61,7 @@ class Line(Struct, frozen=True):
 
 
 class LineAssembler:
-    """Collects pieces of text, a character a byte (Latin-1), and gives complete lines; empty ones are left out.
+    """Collects pieces of text, a character a byte, and gives complete lines, read as UTF-8; empty ones are left out.
 
     >>> lines = LineAssembler()
     >>> [line.text for line in lines.feed("one\\r\\ntw")], [line.text for line in lines.feed("o\\n")]
@@ -83,7 +105,7 @@ class LineAssembler:
         self._length += end - start
 
     def _line(self) -> Line:
-        return Line(clean(self._rest), self._offset, self._length, self._number)
+        return Line(clean(_decoded(self._rest)), self._offset, self._length, self._number)
 
     def _take(self) -> Line:
         line = self._line()

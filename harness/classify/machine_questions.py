@@ -141,7 +141,7 @@ def _not_switched_off(case: Case) -> Verdict | None:
     if not case.evidence.expectation.power_cycle or progress.switched_off is not None or not progress.resets:
         return None
     reason = "the machine was reset instead of switched off"
-    stage = _stage_of_reset(progress.reset_after[0][0])
+    stage = stage_of_reset(progress.reset_after[0][0])
     return case.fail(FailureClass.UNEXPECTED_RESET, "reset-not-off", reason, stage=stage, span=QMP)
 
 
@@ -154,7 +154,7 @@ def _resets(case: Case) -> Verdict | None:
     if excess <= 0:
         return None
     after, announced = case.progress.reset_after[-excess]
-    stage = _stage_of_reset(after)
+    stage = stage_of_reset(after)
     plural = "once" if count == 1 else f"{count} times"
     where = " after the jump into the new kernel" if jumped else ""
     reason = f"the machine was reset {plural}{where}; the last milestone before was {after.value if after else 'none'}"
@@ -186,7 +186,8 @@ def _belied(case: Case) -> bool:
     return case.evidence.expectation.path is BootPath.FIRMWARE and announced
 
 
-def _stage_of_reset(after: Milestone | None) -> Stage:
+def stage_of_reset(after: Milestone | None) -> Stage:
+    """The stretch that was under way when the machine was reset after this milestone."""
     if after is Milestone.KERNEL:
         return Stage.KERNEL
     if after is Milestone.INIT:

@@ -8,7 +8,7 @@ program that writes to the kernel's log has its own name between the time and th
 Sources: systemd src/shutdown and src/core/manager.c, Linux kernel/kexec_core.c, kernel/reboot.c, kernel/panic.c,
 kernel/watchdog.c, kernel/rcu/tree_stall.h, kernel/hung_task.c, init/main.c, init/do_mounts.c, init/initramfs.c,
 arch/x86/boot/compressed/misc.c, initramfs-tools' scripts/functions and scripts/local, dracut's dracut-lib.sh, GRUB's
-kern/main.c and normal/menu.c, EDK II's BdsDxe.
+kern/main.c and normal/menu.c, EDK II's BdsDxe, and for oopses arch/{arm,arm64,riscv,powerpc,s390}'s traps.c.
 """
 
 from __future__ import annotations
@@ -47,6 +47,24 @@ class TextRule(Struct, frozen=True):
     confidence: Confidence = Confidence.HIGH
 
 
+#: what firmware says on a serial line: SeaBIOS, EDK II, iPXE, U-Boot, Trusted Firmware-A, OpenSBI, SLOF, coreboot, and
+#: the power-on screens of servers (AMI, Dell, HPE, Lenovo, Phoenix, Insyde). Only at a line's start: a kernel names
+#: the same makers' devices.
+FIRMWARE_TEXT = re.compile(
+    r"^\W*(?:SeaBIOS \(version|BdsDxe: |UEFI firmware \(version|iPXE (?:\(|\d|initialising)|U-Boot (?:SPL |TPL |\d)"
+    r"|NOTICE: {1,4}(?:BL\d|Booting Trusted Firmware)|OpenSBI v\d|SLOF \*\*|coreboot-\d|Petitboot \("
+    r"|Booting from (?:Hard Disk|ROM|DVD|Floppy|CD)|PXE-[EM]\d\d|>>(?:Start PXE|Checking Media)|UEFI Interactive Shell"
+    r"|(?:Version \S+ )?Copyright \([Cc]\) .{0,40}(?:American Megatrends|Phoenix Technologies|Insyde)"
+    r"|American Megatrends|AMIBIOS|Phoenix(?:BIOS| SecureCore| TrustedCore)|InsydeH2O"
+    r"|Press <?(?:DEL|ESC|F\d{1,2})>?,? .{0,40}(?:[Ss]etup|SETUP|[Bb]oot)|Hit any key to stop autoboot"
+    r"|KEY MAPPING FOR CONSOLE REDIRECTION|F\d{1,2} = (?:System Setup|Lifecycle|Boot|BIOS|PXE)|Lifecycle Controller: "
+    r"|(?:HPE? )?ProLiant (?:System BIOS|\w+ Gen\d)|System x Server Firmware)"
+)
+LOADER_TEXT = re.compile(
+    r"(?:GRUB loading|Welcome to GRUB!|^ *Booting `|Loading Linux \S|^\W*GNU GRUB  version|^\W*systemd-boot \d"
+    r"|^\W*(?:ISO|SYS|EXT|PXE)LINUX \d|^## Booting kernel from|^Starting kernel \.\.\.)"
+)
+
 #: In the order of a reboot.
 MILESTONES: tuple[MilestoneRule, ...] = (
     MilestoneRule(
@@ -57,12 +75,8 @@ MILESTONES: tuple[MilestoneRule, ...] = (
         ),
     ),
     MilestoneRule(Milestone.HANDOFF, re.compile(r"(?:kexec(?:_core)?: )?Starting new kernel")),
-    MilestoneRule(Milestone.FIRMWARE, re.compile(r"^(?:SeaBIOS \(version|BdsDxe: )"), kernel=False),
-    MilestoneRule(
-        Milestone.LOADER,
-        re.compile(r"(?:GRUB loading|Welcome to GRUB!|^ *Booting `|Loading Linux \S)"),
-        kernel=False,
-    ),
+    MilestoneRule(Milestone.FIRMWARE, FIRMWARE_TEXT, kernel=False),
+    MilestoneRule(Milestone.LOADER, LOADER_TEXT, kernel=False),
     MilestoneRule(Milestone.KERNEL, re.compile(r"Linux version \d")),
     MilestoneRule(Milestone.INIT, re.compile(r"Run /\S+ as init process")),
     MilestoneRule(Milestone.SYSTEMD, re.compile(r"systemd\[1\]: systemd \d\S* running in system mode")),
@@ -74,9 +88,12 @@ LEFT_USERSPACE = re.compile(
 )
 
 #: what a system prints that runs: no kernel that has panicked lets anybody print it
-RUNS = re.compile(r"^\[  OK  \] |\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? systemd(?:-[a-z]+)?\[\d+\]: |^\S+ login: ")
+RUNS = re.compile(
+    r"^\[  OK  \] |\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? systemd(?:-[a-z]+)?\[\d+\]: |^\S+ login: "
+    r"|^(?:[a-z_][\w.-]{0,31}@[\w.-]{1,64}:[^#$]{0,80}|\[[a-z_][\w.-]{0,31}@[\w.-]{1,64} [^]]{0,80}\])[#$](?: |$)"
+)
 _USERSPACE_STARTS = re.compile(r"systemd\[1\]: systemd \d\S* running in system mode|^\S+ login: ")
-COMES_UP = re.compile(r"Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: ")
+COMES_UP = re.compile(r"Reached target .{0,200}(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|^\S+ login: ")
 
 # A quiet kernel does not say when it starts the initramfs, and with dracut systemd runs in it already.
 _INITRD = frozenset({Stage.KERNEL, Stage.INITRD})
@@ -210,9 +227,13 @@ SYMPTOMS: tuple[TextRule, ...] = (
         "oops",
         FailureClass.KERNEL_OOPS,
         re.compile(
-            r"BUG: (?:kernel NULL pointer dereference|unable to handle|KASAN|Bad page|scheduling while atomic)"
+            r"BUG: (?:kernel NULL pointer dereference|[Uu]nable to handle|KASAN|Bad page|scheduling while atomic"
+            r"|sleeping function called from invalid context)"
             r"|kernel BUG at |Oops: |Unable to handle kernel |general protection fault, (?:probably|maybe)"
             r"|general protection fault: |invalid opcode: |divide error: |stack segment: |traps: PANIC: double fault"
+            # arm and arm64; RISC-V, LoongArch, MIPS and others that number their oopses; s390
+            r"|Internal error: .{1,120}\[#\d+\]|(?:Oops|Kernel BUG)(?: - .{1,80})?\s?\[#\d+\]"
+            r"|[a-z][a-z -]{2,60}: [0-9a-f]{4} ilc:\d \[#\d+\]"
         ),
         "the kernel oopsed: {line}",
     ),
@@ -227,6 +248,12 @@ SYMPTOMS: tuple[TextRule, ...] = (
         FailureClass.SOFT_LOCKUP,
         re.compile(r"watchdog: BUG: soft lockup - CPU#"),
         "a CPU was stuck: {line}",
+    ),
+    TextRule(
+        "workqueue-lockup",
+        FailureClass.SOFT_LOCKUP,
+        re.compile(r"BUG: workqueue lockup - pool"),
+        "work that was queued on a CPU was not done: {line}",
     ),
     TextRule(
         "rcu-stall",

@@ -13,6 +13,7 @@ from harness.model import BootPath, Outcome
 from harness.report.log_verdict import log_line, log_object, pieces_of
 
 NAME = "classify"
+_STATUS = {Outcome.PASS: 0, Outcome.FAIL: CHECK_FAILED, Outcome.INVALID: StoreError.exit_code}
 
 
 @click.command()
@@ -29,7 +30,7 @@ NAME = "classify"
 def classify(logs: tuple[Path, ...], expect: str | None, baselines: tuple[Path, ...], as_json: bool) -> int:
     """Judge console logs from anywhere, such as a server's serial console; `-` is standard input.
 
-    Ends with 0 if all of them passed, with 1 if one failed, with 3 if one could not be read.
+    Ends with 0 if all of them passed, with 1 if one failed, with 3 if one could not be read or shows nothing to judge.
     """
     known = frozenset().union(*(log_signatures(pieces_of(path)) for path in baselines)) if baselines else None
     status = 0
@@ -38,10 +39,9 @@ def classify(logs: tuple[Path, ...], expect: str | None, baselines: tuple[Path, 
             judged = judge_log(pieces_of(path), expected=BootPath(expect) if expect else None, baseline=known)
         except StoreError as error:
             click.echo(f"kexec-harness: {error}", err=True)
-            status = error.exit_code
+            status = max(status, error.exit_code)
             continue
-        if judged.verdict.outcome is not Outcome.PASS:
-            status = max(status, CHECK_FAILED)
+        status = max(status, _STATUS[judged.verdict.outcome])
         if as_json:
             print_json([log_object(path, judged)])
         else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.classify.case import visible
 from harness.classify.log import LogVerdict
@@ -17,21 +19,36 @@ PIECE_BYTES = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 
 
+class _Again(io.RawIOBase):
+    """A stream whose first bytes have been read already and come once more; standard input cannot go back."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head, self._rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._head:
+            self._head = self._rest.read(len(buffer))
+        count = min(len(buffer), len(self._head))
+        buffer[:count] = self._head[:count]
+        self._head = self._head[count:]
+        return count
+
+
 def pieces_of(path: Path) -> Iterator[bytes]:
     """A log's bytes in pieces, unpacked if it is gzip's; `-` is standard input.
 
     Raises StoreError for what cannot be read.
     """
-    if str(path) == "-":
-        while piece := sys.stdin.buffer.read(PIECE_BYTES):
-            yield piece
-        return
     try:
-        with path.open("rb") as file:
-            packed = file.read(2) == GZIP_MAGIC
-        with gzip.open(path) if packed else path.open("rb") as log:
-            while piece := log.read(PIECE_BYTES):
-                yield piece
+        with contextlib.nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as file:
+            head = file.read(len(GZIP_MAGIC))
+            whole = io.BufferedReader(_Again(head, file), PIECE_BYTES)
+            with gzip.GzipFile(fileobj=whole) if head == GZIP_MAGIC else whole as log:
+                while piece := log.read(PIECE_BYTES):
+                    yield piece
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else f"damaged ({error})"
         raise StoreError(f"{path}: {reason}") from error
