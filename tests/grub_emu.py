@@ -1,6 +1,6 @@
-"""GRUB itself, as the program grub-emu: what it would boot by a grub.cfg. Not needed for the tests, only asked if there.
+"""GRUB itself, as the program grub-emu: what it would boot by a grub.cfg. Asked if it is there, needed for nothing.
 
-GRUB_EMU names the program where it is not in PATH; it may need LD_LIBRARY_PATH.
+GRUB_EMU names the program where it is not in PATH.
 """
 
 from __future__ import annotations
@@ -15,25 +15,23 @@ import pexpect
 PROGRAM = os.environ.get("GRUB_EMU") or shutil.which("grub-emu")
 #: seconds; it is done in a tenth of one
 PATIENCE = 30
-#: GRUB under Linux boots nothing: these say what would be loaded, and an entry ends where a boot would
-COMMANDS = 'function linux { echo "LOADED=$@=END"; }\nfunction initrd { true; }\nfunction linux_boots { halt; }\n'
-
-
-def in_emulator(text: str, folder: Path) -> str:
-    """A grub.cfg with the folder in place of /boot/grub, and `halt` for what an entry does at its end."""
-    return text.replace("/boot/grub/", f"{folder}/").replace("@boots@", "halt")
+#: Under Linux GRUB loads no kernel: it only says which, and with `halt` at its end an entry has been booted.
+PREAMBLE = 'function linux { echo "LOADED=$@=END"; }\nset timeout=0\n'
+#: stands in a grub.cfg where an entry boots what it has loaded
+BOOTS = "@boots@"
 
 
 def booted(config: str, files: dict[str, str], folder: Path) -> str | None:
-    """The last kernel and its words that the default entry loads; None if there is no such thing.
+    """The kernel that the default entry loads, and its words; None if it loads none.
 
-    `files` are beside grub.cfg. Raises pexpect.TIMEOUT if GRUB waits for somebody.
+    `files` are beside grub.cfg, which may speak of itself as in /boot/grub. Raises pexpect.TIMEOUT if GRUB waits for
+    somebody.
     """
     assert PROGRAM
-    for name, text in {**files, "grub.cfg": f"{COMMANDS}set timeout=0\n{config}"}.items():
+    for name, text in {**files, "grub.cfg": PREAMBLE + config}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(in_emulator(text, folder))
+        path.write_text(text.replace("/boot/grub/", f"{folder}/").replace(BOOTS, "halt"))
     emulator = pexpect.spawn(PROGRAM, ["-d", str(folder)], dimensions=(50, 200), timeout=PATIENCE, encoding="latin-1")
     try:
         emulator.expect(pexpect.EOF)

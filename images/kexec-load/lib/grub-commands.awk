@@ -197,7 +197,7 @@ function set_device(target, type, what) {
 # -- other files --------------------------------------------------------------------------------------------
 
 # GRUB prints the errors of a file, one that is not there included, and says that all is well.
-function include(path,    found, file) {
+function include(path,    found, file, before) {
     found = file_kind(path)
     status = 0
     if (found == "none" || found == "folder") return
@@ -206,10 +206,20 @@ function include(path,    found, file) {
     if (++includes > 50) give_up("grub.cfg: too many files read by one another")
     if (found == "empty") return
     file = text_file(path)
+    before = variable["config_directory"]
+    variable["config_directory"] = folder_of(path)
     including++
     run(script_at(file, base_name(file)), 1)
     including--
+    variable["config_directory"] = before
     status = 0
+}
+
+# While a file is read, config_directory is where it is.
+function folder_of(path) {
+    if (path !~ /^\(/) path = "(" variable["root"] ")" path
+    sub(/\/[^\/]*$/, "", path)
+    return path
 }
 
 # -- what an entry loads ------------------------------------------------------------------------------------

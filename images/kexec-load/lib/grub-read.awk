@@ -101,6 +101,7 @@ function end_of_word(first, number) {
         add_token("newline", "", number)
         return 0
     }
+    if (first == ";" && kind[tokens] !~ /^(word|})$/) give_up(reading ", line " number ": ';' is not understood here")
     if (first == ";" || first == "\n") add_token("newline", first, number)
     else if (first == "{" || first == "}") add_token(first, first, number)
     else if (index("|&<>", first)) give_up(reading ", line " number ": '" first "' is not understood")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # GRUB's statements: lists, `if`, functions, and the menu that `menuentry` and `submenu` make.
-# `status` is what $? says, `result` what the list came to: 0 after an `if` that did nothing, though $? stays as it was.
+# `status` is what $? says; `result` what the list came to so far: 0 between a condition and the first command after it.
 # `leaving` says that a block ends early: "function" after `return`, "boot" after `boot`, which ends everything.
 
 # Runs (or, if not active, passes over) statements up to what ends their block; returns its index.
@@ -21,19 +21,35 @@ function run(at, active) {
 function statement(at, active) {
     if (kind[at] == "{") {
         run(at + 1, active)
-        return mate[at] + 1
+        not_understood(at, "{")
     }
     if (word[at] == "if") return run_if(at + 1, active)
     if (word[at] == "function") return note_function(at, active)
     if (word[at] == "menuentry" || word[at] == "submenu") return note_entry(at, active)
-    if (active && word[at] ~ /^(for|while|until|case|select|time)$/)
-        give_up("grub.cfg, line " line_of[at] ": '" word[at] "' is not understood")
+    if (active && word[at] ~ /^(for|while|until|case|select|time)$/) not_understood(at, word[at])
     if (!active) return skip_words(at)
     line = line_of[at]
     at = expand_command(at)
     if (argc) command()
     result = status
-    if (kind[at] == "{") give_up("grub.cfg, line " line_of[at] ": '{' is not understood here")
+    if (kind[at] == "{") not_understood(at, "{")
+    return at
+}
+
+function not_understood(at, what) {
+    give_up("grub.cfg, line " line_of[at] ": '" what "' is not understood here")
+}
+
+# A list inside of something else. GRUB takes none without a command, and no functions in it: then it passes over all of
+# the outermost statement.
+function run_block(at, active) {
+    if (word[at] == ";") not_understood(at, ";")
+    while (kind[at] == "newline") at++
+    if (kind[at] == "}" || kind[at] == "word" && word[at] ~ /^(then|elif|else|fi)$/)
+        give_up("grub.cfg, line " line_of[at] ": a block without a command is an error for GRUB")
+    inside++
+    at = run(at, active)
+    inside--
     return at
 }
 
@@ -41,10 +57,10 @@ function run_if(at, active,    start, truth, done) {
     start = at
     done = 0
     for (;;) {
-        at = expect(run(at, active && !done), "then", start)
+        at = expect(run_block(at, active && !done), "then", start)
         truth = active && !done && leaving == "" && succeeded()
         if (active) result = 0
-        at = run(at, truth)
+        at = run_block(at, truth)
         if (active && leaving != "") return skip_if(at, start)
         if (truth) done = 1
         if (word[at] == "elif") {
@@ -52,9 +68,11 @@ function run_if(at, active,    start, truth, done) {
             continue
         }
         if (word[at] == "else") {
-            at = run(at + 1, active && !done)
+            at = run_block(at + 1, active && !done)
             if (active && leaving != "") return skip_if(at, start)
         }
+        # What no branch has been taken of has succeeded.
+        if (active) status = result
         return expect(at, "fi", start)
     }
 }
@@ -94,6 +112,8 @@ function find_body(at) {
 
 function note_function(at, active,    body) {
     body = find_body(at + 2)
+    if (inside) not_understood(at, "function")
+    check_block(body)
     if (active && is_command(word[at + 1]))
         give_up("grub.cfg, line " line_of[at] ": a function has the name of the command '" word[at + 1] "'")
     if (active) function_body[word[at + 1]] = body + 1
@@ -118,6 +138,7 @@ function note_entry(at, active,    body, is_submenu) {
     is_submenu = word[at] == "submenu"
     if (!active) return mate[find_body(skip_words(at))] + 1
     body = find_body(expand_command(at + 1))
+    check_block(body)
     add_entry(body + 1, is_submenu)
     read_entry_options()
     status = 0
@@ -130,6 +151,13 @@ function add_entry(body, is_submenu) {
     entry_is_submenu[entries] = is_submenu
     entry_title[entries] = entry_id[entries] = ""
     entry_open[entries] = 0
+}
+
+# What GRUB would find wrong with a block before any of it is run. Once is enough.
+function check_block(body) {
+    if (checked[body]) return
+    checked[body] = 1
+    run_block(body + 1, 0)
 }
 
 function skip_words(at) {

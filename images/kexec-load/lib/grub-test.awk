@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: MIT
 # The expressions of `[` and `test`: args[at_test..last_test], parsed by descent as GRUB's test.c takes them. Each
-# function returns 1 (true), 0 (false) or UNKNOWN; then test_why says what is not known.
+# function returns 1 (true), 0 (false) or UNKNOWN; then test_why says what is not known. For GRUB, no expression is true.
 
-function truth_of(first, last) {
+function truth_of(first, last,    result) {
     at_test = first
     last_test = last
-    return first > last ? 0 : test_or()
+    test_error = ""
+    result = test_or()
+    if (test_error == "") return result
+    test_why = test_error
+    return UNKNOWN
 }
 
 function test_or(    result) {
     result = test_and()
-    while (at_test <= last_test && args[at_test] == "-o") {
+    while (is_word("-o")) {
         at_test++
         result = either(result, test_and())
     }
@@ -20,11 +24,21 @@ function test_or(    result) {
 # Expressions that stand beside one another are joined as by -a.
 function test_and(    result) {
     result = 1
-    while (at_test <= last_test && args[at_test] !~ /^(-o|\))$/) {
-        if (args[at_test] == "-a") at_test++
+    while (at_test <= last_test && !is_word("-o") && !is_word(")")) {
+        if (is_word("-a")) at_test++
         else result = both(result, test_one())
     }
     return result
+}
+
+# Whatever stands before an operator with something behind it is its operand, be it -o.
+function is_comparison() {
+    return at_test + 2 <= last_test && \
+        args[at_test + 1] ~ /^(=|==|!=|-eq|-ne|-lt|-le|-gt|-ge|<|<=|>|>=|-nt|-ot|-p[gl]t)$/
+}
+
+function is_word(text) {
+    return at_test <= last_test && args[at_test] == text && !is_comparison()
 }
 
 function both(a, b) {
@@ -46,14 +60,23 @@ function not_known(why) {
     return UNKNOWN
 }
 
-function test_one(    first, operator, result) {
-    first = args[at_test++]
-    if (at_test < last_test && args[at_test] ~ /^(=|==|!=|-eq|-ne|-lt|-le|-gt|-ge|<|<=|>|>=|-nt|-ot|-p[gl]t)$/) {
-        operator = args[at_test]
-        at_test += 2
-        return compare(first, operator, args[at_test - 1])
+# Where GRUB finds an error, the whole expression fails, whatever its other parts are.
+function in_error(why) {
+    if (test_error == "") test_error = why
+    return UNKNOWN
+}
+
+function test_one(    first, result) {
+    if (is_comparison()) {
+        at_test += 3
+        return compare(args[at_test - 3], args[at_test - 2], args[at_test - 1])
     }
-    if (first == "!") return at_test > last_test ? not_known("a test that ends with '!'") : negated(test_one())
+    first = args[at_test++]
+    if (first == "!") {
+        if (at_test > last_test || is_word("!") || is_word("-a") || is_word("-o") || is_word(")"))
+            return in_error("a test with '!' before no expression")
+        return negated(test_one())
+    }
     if (first == "(") {
         result = test_or()
         at_test++
@@ -85,16 +108,16 @@ function test_file(operator, path,    found) {
 
 function compare(first, operator, second) {
     if (operator ~ /^(=|==|!=)$/) return operator == "!=" ? negated(are_equal(first, second)) : are_equal(first, second)
-    if (is_unknown(first second)) return not_known(what_is_unknown(first second))
+    if (is_unknown(first second)) return in_error(what_is_unknown(first second))
     if (first !~ /^(0|-?[1-9][0-9]*)$/ || second !~ /^(0|-?[1-9][0-9]*)$/ || length(first second) > 16)
-        return not_known("the test '" operator "' of '" first "' and '" second "'")
+        return in_error("the test '" operator "' of '" first "' and '" second "'")
     if (operator == "-eq") return first + 0 == second + 0
     if (operator == "-ne") return first + 0 != second + 0
     if (operator == "-lt") return first + 0 < second + 0
     if (operator == "-le") return first + 0 <= second + 0
     if (operator == "-gt") return first + 0 > second + 0
     if (operator == "-ge") return first + 0 >= second + 0
-    return not_known("the test '" operator "'")
+    return in_error("the test '" operator "'")
 }
 
 # An unknown part may be anything, also nothing; two texts differ for sure if what is known before it differs.

@@ -55,7 +55,7 @@ function essence(text) {
 }
 
 function forget_run() {
-    asked = steps = depth = entries = includes = including = status = result = scope = entry_scope = 0
+    asked = steps = depth = entries = inside = includes = including = status = result = scope = entry_scope = 0
     leaving = one_shot = kernel = other = command_line = menu_from_files = in_entry = ""
     initrds = 0
     split("", variable)
@@ -150,6 +150,8 @@ function run_entry(at) {
     leaving = ""
     status = result = 0
     in_entry = !entry_is_submenu[at]
+    # grub.cfg has been read: what this was before GRUB read it is this again.
+    variable["config_directory"] = unknown("GRUB's variable 'config_directory'")
     scope = entry_scope = 1
     parameters[scope] = 1
     parameter[scope, 1] = entry_title[at]
