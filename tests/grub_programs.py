@@ -32,7 +32,15 @@ CONDITIONS = (
     *("true", "false", "! true", "! false", "echo", "source /boot/grub/none.cfg", "source /boot/grub/def.cfg"),
     *("source /boot/grub/false.cfg", "search --file --set=q /nothere", "regexp ^x abc", "insmod nosuch", "loadfont x"),
 )
-QUIET = ("insmod x", "loadfont y", "terminal_output console", "false", "true", "save_env x", "search --file --set=q /no")
+QUIET = (
+    "insmod x",
+    "loadfont y",
+    "terminal_output console",
+    "false",
+    "true",
+    "save_env x",
+    "search --file --set=q /no",
+)
 
 
 class Program:
@@ -88,6 +96,9 @@ class Program:
             return f"{self._one_of(*self._functions)} {self._one_of('', '1', '0 2', 'a')}\n"
         if kind == 9 and not in_function:
             return self._entry()
+        return self._command(kind, in_function=in_function)
+
+    def _command(self, kind: int, *, in_function: bool) -> str:
         if kind == 10:
             return f"source {self._path()}\n" if self._random.random() < 0.6 else self._one_of(*QUIET) + "\n"
         if kind == 11:

@@ -88,9 +88,7 @@ MENUS = {
     # functions, eval, status
     "return 1": Menu(f"function bad {{ return 1; }}\n{then_b('bad')}", "A"),
     "return as a number": Menu(f"function three {{ return 3; }}\nthree\nset default=$?\n{AB}{C}{entry('D')}", "D"),
-    "return in an if": Menu(
-        f"function f {{ if true; then return; fi; set default=0; }}\nset default=1\nf\n{AB}", "B"
-    ),
+    "return in an if": Menu(f"function f {{ if true; then return; fi; set default=0; }}\nset default=1\nf\n{AB}", "B"),
     "a function fails by its last command": Menu(f"function f {{ true; false; }}\n{then_b('f')}", "A"),
     "an if that does nothing succeeds": Menu(f"function f {{ if false; then true; fi; }}\n{then_b('f')}", "B"),
     "and so says the status": Menu(f"if false; then true; fi\n{then_b('[ $? = 0 ]')}", "B"),

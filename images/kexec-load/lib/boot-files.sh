@@ -1,6 +1,6 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2034  # what is set here is read elsewhere
+# shellcheck disable=SC2034,SC2154  # what is set here is read elsewhere, and what choose-grub.sh sets here
 # Where a file that the boot loader names is in the running system: boot loaders see file systems, not mounts.
 
 # MOUNTS gets lines of MOUNT_POINT<blank>ROOT_IN_FILE_SYSTEM<blank>SOURCE for the places where kernels live; of several
@@ -9,11 +9,13 @@ note_mounts() {
     MOUNTS='/boot / ?
 / / ?'
     [ -r "$ROOT/proc/self/mountinfo" ] || return 0
-    # proc(5): fields 4 and 5 are the root in the file system and the mount point; after " - " type and source.
+    # proc(5): field 3 is MAJOR:MINOR, 4 and 5 are the root in the file system and the mount point; after " - " type and
+    # source. /dev/root is a name that only the kernel knows.
     MOUNTS=$(run_awk '{
         at = 7
         while (at < NF && $at != "-") at++
-        mount[$5] = $5 " " $4 " " $(at + 2)
+        source = $(at + 2) == "/dev/root" ? "/dev/block/" $3 : $(at + 2)
+        mount[$5] = $5 " " $4 " " source
     }
     END {
         count = split("/boot/efi /efi /boot/grub /boot/grub2 /boot /", places, " ")
@@ -47,7 +49,6 @@ is_device() {
     # One btrfs may be on several devices, and the link and the mount may name different ones.
     [ ! -e "$ROOT/sys/fs/btrfs/${1#UUID=}/devices/${2##*/}" ] || return 0
     case $2 in
-        /dev/root) return 0 ;;
         /dev/*) [ "$(readlink -f "$device_link")" = "$(readlink -f "$ROOT$2")" ] ;;
     esac
 }

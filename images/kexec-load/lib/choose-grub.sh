@@ -1,6 +1,6 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2034  # what is set here is read elsewhere
+# shellcheck disable=SC2034,SC2154  # what is set here is read elsewhere, and what boot-files.sh sets here
 # Source 3: what GRUB's configuration would boot by default. grub.awk reads it; here its files are found.
 
 choose_from_grub() {
@@ -89,7 +89,7 @@ look_on_device() {
     looked_kind=unknown
     look_device=${1%%)*}
     while IFS= read -r look_place; do
-        [ -n "$look_place" ] && find_mount "$look_place" || continue
+        find_mount "$look_place" || continue
         look_in "$ROOT${mount_point%/}" "${look_place#"${mount_point%/}"}"
         [ "$looked_kind" = none ] || break
     done <<END_OF_PLACES
