@@ -7,12 +7,14 @@
 function run(at, active) {
     if (++depth > MOST_DEPTH) give_up(reading ": nested too deep")
     for (;;) {
-        if (++steps > MOST_STEPS) give_up("grub.cfg takes too many steps")
         if (kind[at] == "newline") at++
         else if (kind[at] == "end" || kind[at] == "}") break
         else if (kind[at] == "word" && word[at] ~ /^(then|elif|else|fi)$/) break
         else if (active && leaving != "") break
-        else at = statement(at, active)
+        else {
+            if (++steps > MOST_STEPS) give_up("grub.cfg takes too many steps")
+            at = statement(at, active)
+        }
     }
     depth--
     return at

@@ -53,8 +53,14 @@ function expand_quoted(text,    result, at) {
             else if (text !~ /^\\\n/) result = result substr(text, 1, 2)
         }
         text = substr(text, at + 1)
+        check_length(result)
     }
     return result text
+}
+
+# Variables that double themselves would fill the memory.
+function check_length(text) {
+    if (length(text) > 4 * MOST_LINE) give_up("grub.cfg, line " line ": a word longer than " 4 * MOST_LINE " characters")
 }
 
 # An unquoted variable may become several words, or none.
@@ -65,6 +71,7 @@ function append_split(text,    count, parts, at) {
         if (parts[at] == "") continue
         if (at > 1) end_word()
         building = building parts[at]
+        check_length(building)
         begun = 1
     }
     if (text ~ /[ \t\n]$/) end_word()
@@ -78,6 +85,7 @@ function end_word() {
 
 function append(text) {
     building = building text
+    check_length(building)
     begun = 1
 }
 

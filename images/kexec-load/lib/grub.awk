@@ -9,6 +9,7 @@
 #      the reason; or `look` and a (DEVICE)/PATH of which MENU_FACTS should say more. DEVICE is UUID=..., LABEL=...,
 #      MENU (where grub.cfg is) or a name that only GRUB knows.
 BEGIN {
+    # In all runs together.
     MOST_STEPS = 20000
     MOST_DEPTH = 60
     MOST_RUNS = 64
@@ -55,7 +56,7 @@ function essence(text) {
 }
 
 function forget_run() {
-    asked = steps = depth = entries = inside = includes = including = status = result = scope = entry_scope = 0
+    asked = depth = entries = inside = includes = including = status = result = scope = entry_scope = 0
     leaving = one_shot = kernel = other = command_line = menu_from_files = in_entry = ""
     initrds = 0
     split("", variable)
