@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from kexec_load_machine import INITRD, KERNEL, SOURCE
 
@@ -73,10 +75,32 @@ def test_what_is_not_understood_is_not_run_and_means_a_normal_reboot(any_machine
     assert len(said) < 2000
 
 
-def test_an_unknown_name_is_named_with_its_place_and_ignored(machine):
-    machine.config(f"{LINE}APEND=quiet\n")
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [("APEND", "unknown name APEND"), ("kernel", "unknown name kernel (names are in capitals: KERNEL)")],
+)
+def test_an_unknown_name_may_be_a_known_one_misspelt_so_the_reboot_is_a_normal_one(any_machine, name, complaint):
+    machine = any_machine
+    machine.config(f"{LINE}{name}=/boot/other\n")
     said = machine.load()
-    assert said.startswith("/etc/default/kexec-load line 2: unknown name APEND ignored\nloaded ")
+    assert f"standing aside: the settings are not understood: /etc/default/kexec-load line 2: {complaint}\n" in said
+    assert not machine.loaded
+
+
+@pytest.mark.parametrize("kernel", ["boot/vmlinuz", "~/vmlinuz", "./vmlinuz"])
+def test_a_kernel_is_named_by_its_whole_path(machine, kernel):
+    machine.config(f"KERNEL={kernel}\n")
+    assert machine.load() == "standing aside: KERNEL= in the settings: file names must begin with /\n"
+
+
+def test_a_number_with_zeros_in_front_is_not_octal(any_machine):
+    machine = any_machine
+    machine.config(f"{LINE}LOAD_TIMEOUT=08 MAX_FAILURES=009\n")
+    machine.orders("kexec_file_load", "hang")
+    started = time.monotonic()
+    done = machine.run("load", timeout=60)
+    assert done.stdout.endswith("load failed: not done after 8 seconds (LOAD_TIMEOUT)\n"), done.stdout
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("value", ["", "0", "-1", "ten", "76", "1e3", "99999999999999999999999"])

@@ -194,7 +194,92 @@ def test_title_that_begins_with_a_digit_is_in_doubt(shell, tmp_path):
     assert (choice.verdict, "differ on whether '6.1 special' is a number or a title" in choice.reason) == (2, True)
 
 
-def test_default_that_may_be_in_an_unread_part_of_the_menu_is_in_doubt(shell, tmp_path):
-    config = "set default=snapshots\n" + linux("Debian") + "source /.snapshots/grub-snapshot.cfg\n"
-    choice = custom(tmp_path, shell, config).choose()
-    assert (choice.verdict, "is not in the part of the menu that can be read" in choice.reason) == (2, True)
+@pytest.mark.parametrize("default", ["snapshots", "0", ""])
+def test_part_of_the_menu_that_cannot_be_read_leaves_all_of_it_in_doubt(default, shell, tmp_path):
+    config = f"set default={default}\n" + linux("Debian") + "source /.snapshots/grub-snapshot.cfg\n"
+    root = custom(tmp_path, shell, config)
+    # Where this leads for GRUB, which sees one file system at a time, is not for us to say.
+    (root.path / ".snapshots").symlink_to("boot")
+    choice = root.choose()
+    assert (choice.verdict, choice.kernel) == (2, "")
+    assert "the file /.snapshots/grub-snapshot.cfg that GRUB reads cannot be read here" in choice.reason
+
+
+def test_two_menus_of_which_only_grub_knows_the_right_one_are_both_left_to_it(shell, tmp_path):
+    root = custom(tmp_path, shell, linux("Debian"))
+    root.write("boot/grub2/grub.cfg", linux("Other"))
+    choice = root.choose()
+    assert (choice.verdict, choice.source) == (2, "grub")
+    assert "there are /boot/grub/grub.cfg and /boot/grub2/grub.cfg" in choice.reason
+
+
+def test_one_menu_by_two_names_is_one(shell, tmp_path):
+    root = custom(tmp_path, shell, linux("Debian"))
+    (root.path / "boot/grub2").symlink_to("grub")
+    assert root.choose().kernel == "/boot/vmlinuz"
+
+
+@pytest.mark.parametrize("name", ["boot/efi/EFI/fedora/grub.cfg", "efi/EFI/debian/grub.cfg"])
+def test_menu_where_only_firmware_looks_is_no_reason_to_boot_the_newest_kernel(name, shell, tmp_path):
+    root = Root(tmp_path, shell)
+    root.write("boot/vmlinuz-1", "kernel")
+    root.write(name, linux("Debian"))
+    choice = root.choose()
+    assert (choice.verdict, choice.reason) == (2, f"/{name} is the only grub.cfg, and is not read")
+
+
+def test_menu_that_is_a_link_to_nowhere_is_no_reason_to_boot_the_newest_kernel(shell, tmp_path):
+    root = Root(tmp_path, shell)
+    root.write("boot/vmlinuz-1", "kernel")
+    root.write("boot/grub/grubenv", "")
+    (root.path / CONFIG).symlink_to("gone.cfg")
+    assert root.choose().verdict == 2
+
+
+def test_bytes_of_zero_in_the_filling_of_grubenv_do_not_hide_it(shell, tmp_path):
+    root = custom(tmp_path, shell, 'load_env\nset default="$saved_entry"\n' + linux("a") + linux("b"))
+    root.write("boot/grub/grubenv", b"# GRUB Environment Block\nsaved_entry=b\n".ljust(1000, b"#") + b"\0" * 24)
+    assert root.choose().reason.startswith("grub.cfg: entry 'b' ")
+
+
+@pytest.mark.parametrize("line", ["saved_entry", "saved_entry=b\\", "saved_entry=\x01b"])
+def test_line_of_grubenv_that_is_no_variable_is_in_doubt(line, shell, tmp_path):
+    root = custom(tmp_path, shell, 'load_env\nset default="$saved_entry"\n' + linux("a") + linux("b"))
+    root.write("boot/grub/grubenv", f"# GRUB Environment Block\n{line}\n".ljust(1024, "#"))
+    assert root.choose().verdict == 2
+
+
+def test_subvolume_of_another_system_is_not_taken_for_this_one(shell, tmp_path):
+    root = custom(tmp_path, shell, entry("Other", "linux /other/@/boot/vmlinuz root=/dev/vda2"))
+    root.write("proc/self/mountinfo", "22 1 0:30 /debian/@ / rw - btrfs /dev/vda2 rw\n")
+    assert "there is no /other/@/boot/vmlinuz on a file system that is mounted here" in root.choose().reason
+    root.edit(CONFIG, "/other/@", "/debian/@")
+    assert root.choose().kernel == "/boot/vmlinuz"
+
+
+def test_path_from_the_top_of_a_btrfs_is_not_one_from_the_subvolume_that_is_mounted(shell, tmp_path):
+    root = custom(tmp_path, shell, linux("Debian"))
+    root.write("proc/self/mountinfo", "22 1 0:30 /@ / rw - btrfs /dev/vda2 rw\n")
+    assert root.choose().verdict == 2
+    root.write(CONFIG, "set btrfs_relative_path=yes\n" + linux("openSUSE"))
+    assert root.choose().kernel == "/boot/vmlinuz"
+
+
+def test_kernel_that_another_mount_hides_is_not_mistaken_for_the_one_on_it(shell, tmp_path):
+    root = custom(tmp_path, shell, f"search --fs-uuid --set=root {UUID}\n" + linux("Debian"))
+    mounts = "22 1 254:2 / / rw - ext4 /dev/vda2 rw\n"
+    root.write("proc/self/mountinfo", mounts)
+    (root.path / "dev/disk/by-uuid").mkdir(parents=True)
+    (root.path / "dev/disk/by-uuid" / UUID).symlink_to("../../vda2")
+    assert root.choose().kernel == "/boot/vmlinuz"
+    root.write("proc/self/mountinfo", mounts + "23 22 254:1 / /boot rw - ext4 /dev/vda1 rw\n")
+    assert root.choose().verdict == 2
+
+
+def test_datasets_of_zfs_are_told_apart(shell, tmp_path):
+    config = entry("Debian", "linux /ROOT/debian@/boot/vmlinuz root=ZFS=rpool/ROOT/debian")
+    root = custom(tmp_path, shell, config)
+    root.write("proc/self/mountinfo", "22 1 0:30 / / rw - zfs rpool/ROOT/debian rw\n")
+    assert root.choose().kernel == "/boot/vmlinuz"
+    root.edit(CONFIG, "/ROOT/debian@", "/ROOT/other@")
+    assert root.choose().verdict == 2

@@ -207,6 +207,18 @@ def test_the_hook_starts_no_image_that_kexec_load_has_not_loaded(machine):
     assert not machine.will_start
 
 
+@pytest.mark.parametrize("allowed", ["-1", "7"])
+def test_the_hook_starts_no_image_that_was_loaded_after_the_staged_one(any_machine, allowed):
+    machine = any_machine
+    counter = machine.write("/proc/sys/kernel/kexec_load_limit_reboot", f"{allowed}\n")
+    assert machine.load().startswith("loaded ")
+    assert machine.will_start
+    # As the kernel counts them.
+    counter.write_text(f"{int(counter.read_text()) - 1}\n")
+    assert not machine.will_start
+    assert "an image was loaded after the one that is staged; rebooting through firmware" in machine.kernel_log
+
+
 def test_the_hook_starts_nothing_when_the_image_is_gone(machine):
     machine.load()
     machine.write("/sys/kernel/kexec_loaded", "0\n")
@@ -249,9 +261,9 @@ def test_the_journal_gets_each_outcome_with_its_fields(machine):
 
 def test_a_complaint_about_the_settings_is_made_once(machine):
     machine.extra["JOURNAL_STREAM"] = "8:1"
-    machine.config(f"KERNEL={KERNEL}\nAPEND=quiet\n")
+    machine.config(f"KERNEL={KERNEL}\nMAX_FAILURES=many\n")
     machine.load()
-    assert (machine.fake / "journal").read_text("utf-8").count("unknown name APEND") == 1
+    assert (machine.fake / "journal").read_text("utf-8").count("MAX_FAILURES=many is not a number") == 1
 
 
 def test_the_manual_names_the_message_ids_that_are_used():

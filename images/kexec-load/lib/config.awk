@@ -55,8 +55,12 @@ function read_line(line,    position, word, name, found, i) {
     }
     for (i = 1; i <= found; i++) {
         if (set[i] in known) print set[i] "=" value[i]
-        else complain("warning", "unknown name " set[i] " ignored")
+        else complain("error", "unknown name " set[i] meant(set[i]))
     }
+}
+
+function meant(name) {
+    return toupper(name) in known ? " (names are in capitals: " toupper(name) ")" : ""
 }
 
 # Read the value that begins at `position` into `unquoted`; the position behind it, or 0 if it cannot be understood.

@@ -42,7 +42,7 @@ $(tr '\000' '\001' <"$1" | CONFIG_FILE=$shown_file awk -f "$LIB/config.awk")
 END
 }
 
-# What config.awk prints: NAME=value for a setting, warning=text, error=text.
+# What config.awk prints: NAME=value for a setting, error=text.
 apply_setting() {
     case $1 in
         KERNEL) KERNEL=$2 ;;
@@ -52,7 +52,6 @@ apply_setting() {
         LOAD_CALL) LOAD_CALL=$2 ;;
         LOAD_TIMEOUT) LOAD_TIMEOUT=$2 ;;
         MAX_FAILURES) MAX_FAILURES=$2 ;;
-        warning) warn "$2" ;;
         error) config_error "$2" ;;
     esac
 }
@@ -62,9 +61,13 @@ config_error() {
     CONFIG_ERROR=${CONFIG_ERROR:-$1}
 }
 
-# check_number NAME VALUE LOWEST HIGHEST DEFAULT: sets `checked`.
+# check_number NAME VALUE LOWEST HIGHEST DEFAULT: sets `checked`. Zeros in front are nothing: they do not make it octal.
 check_number() {
     checked=$2
+    while [ "${checked#0[0-9]}" != "$checked" ]; do
+        checked=${checked#0}
+    done
+    set -- "$1" "$checked" "$3" "$4" "$5"
     if ! is_number "$2" || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
         warn "$1=$2 is not a number from $3 to $4; taken as $5"
         checked=$5

@@ -10,7 +10,7 @@ BEGIN {
 
 # Ends the program: nothing that follows could be trusted.
 function give_up(reason) {
-    print "refuse\t" one_line(reason)
+    print "refuse\t" one_line(readable(reason))
     exit 0
 }
 
@@ -39,6 +39,7 @@ function take_line(text, number) {
         if (quote != "") give_up(reading ", line " started ": a quoted string without an end")
         give_up(reading ", line " number ": longer than " MOST_LINE " characters")
     }
+    if (text ~ /[\001-\003]/) give_up(reading ", line " number ": control characters")
     gsub(/\r/, "", text)
     rest = text
     while (quote != "" ? take_quoted() : take_plain(number));
@@ -100,6 +101,7 @@ function end_of_word(first, number) {
         add_token("newline", "", number)
         return 0
     }
+    if (first == ";" && kind[tokens] !~ /^(word|})$/) give_up(reading ", line " number ": ';' is not understood here")
     if (first == ";" || first == "\n") add_token("newline", first, number)
     else if (first == "{" || first == "}") add_token(first, first, number)
     else if (index("|&<>", first)) give_up(reading ", line " number ": '" first "' is not understood")
@@ -118,6 +120,17 @@ function finish_reading(number) {
     if (built != "") add_token("word", built, started)
     add_token("end", "", number)
     if (braces) give_up(reading ", line " line_of[open_brace[braces]] ": a brace that is not closed")
+}
+
+# The same file or text may be run again and again: it is read once.
+function script_at(file, name) {
+    if (!(file in first_token)) first_token[file] = read_script(file, name)
+    return first_token[file]
+}
+
+function text_at(lines, name) {
+    if (!((name, lines) in first_token)) first_token[name, lines] = read_text(lines, name)
+    return first_token[name, lines]
 }
 
 # Returns the index of the first token of the file.

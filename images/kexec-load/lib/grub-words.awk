@@ -1,18 +1,41 @@
 # SPDX-License-Identifier: MIT
-# GRUB's variables, the expansion of words into args[1..argc], and the expressions of `[` and `test`.
+# GRUB's variables, and the expansion of words into args[1..argc].
 
 # Takes the variable at the front of `text` (which begins with "$"); sets `value`, returns how long its name was.
 function take_variable(text) {
     value = ""
-    if (match(text, /^[$][{][^}]*[}]/)) value = variable[substr(text, 3, RLENGTH - 3)]
-    else if (match(text, /^[$][A-Za-z_][A-Za-z0-9_]*/)) value = variable[substr(text, 2, RLENGTH - 1)]
-    else if (match(text, /^[$][0-9]+/)) value = variable[substr(text, 2, RLENGTH - 1)]
-    else if (match(text, /^[$][?@*#]/)) value = text ~ /^[$][?]/ ? status "" : ""
+    if (match(text, /^[$][{][^}]*[}]/)) value = value_of(substr(text, 3, RLENGTH - 3))
+    else if (match(text, /^[$][A-Za-z_][A-Za-z0-9_]*/)) value = value_of(substr(text, 2, RLENGTH - 1))
+    else if (match(text, /^[$]([0-9]+|[?@*#])/)) value = value_of(substr(text, 2, RLENGTH - 1))
     else {
         value = "$"
         return 1
     }
     return RLENGTH
+}
+
+# Some variables GRUB sets by itself, so that unset here is not unset there (GRUB manual, "Special variables").
+function value_of(name) {
+    if (name == "?") return status >= 0 ? status "" : unknown(status == UNKNOWN ? status_why : "a command's error number")
+    if (name ~ /^([0-9]+|[@*#])$/) return parameter_of(name)
+    if (name in variable) return variable[name]
+    if (name ~ /^(net_|pxe_|feature_)/ || name ~ /^(YEAR|MONTH|DAY|HOUR|MINUTE|SECOND|WEEKDAY)$/ || \
+        name ~ /^(cmdpath|fw_path|lockdown|shim_lock|secureboot|biosnum|boot_device|config_file|chosen)$/)
+        return unknown("GRUB's variable '" name "'")
+    return ""
+}
+
+# An entry's parameters but the first are not kept.
+function parameter_of(name) {
+    if (name !~ /^[1-9][0-9]?$/ || (entry_scope && scope == 1 && name > 1))
+        give_up("grub.cfg, line " line ": '$" name "' is not understood")
+    return scope > 0 && name + 0 <= parameters[scope] ? parameter[scope, name + 0] : ""
+}
+
+# GRUB takes the parentheses off a name of `root`.
+function set_value(name, text) {
+    if (name == "root" && text ~ /^\(.*\)$/) text = substr(text, 2, length(text) - 2)
+    variable[name] = text
 }
 
 # The inside of double quotes: a backslash escapes only $, " and itself, and joins lines.
@@ -30,8 +53,14 @@ function expand_quoted(text,    result, at) {
             else if (text !~ /^\\\n/) result = result substr(text, 1, 2)
         }
         text = substr(text, at + 1)
+        check_length(result)
     }
     return result text
+}
+
+# Variables that double themselves would fill the memory.
+function check_length(text) {
+    if (length(text) > 4 * MOST_LINE) give_up("grub.cfg, line " line ": a word longer than " 4 * MOST_LINE " characters")
 }
 
 # An unquoted variable may become several words, or none.
@@ -42,6 +71,7 @@ function append_split(text,    count, parts, at) {
         if (parts[at] == "") continue
         if (at > 1) end_word()
         building = building parts[at]
+        check_length(building)
         begun = 1
     }
     if (text ~ /[ \t\n]$/) end_word()
@@ -55,6 +85,7 @@ function end_word() {
 
 function append(text) {
     building = building text
+    check_length(building)
     begun = 1
 }
 
@@ -90,62 +121,4 @@ function expand_command(at) {
     argc = 0
     for (; kind[at] == "word"; at++) expand_word(word[at])
     return at
-}
-
-# -- test expressions: args[at_test..last_test], parsed by descent ------------------------------------------
-
-function is_true(first, last) {
-    at_test = first
-    last_test = last
-    return first > last ? 0 : test_or()
-}
-
-function test_or(    result) {
-    result = test_and()
-    while (at_test <= last_test && args[at_test] == "-o") {
-        at_test++
-        result = test_and() || result
-    }
-    return result
-}
-
-function test_and(    result) {
-    result = test_one()
-    while (at_test <= last_test && args[at_test] == "-a") {
-        at_test++
-        result = test_one() && result
-    }
-    return result
-}
-
-function test_one(    first, operator, second, result) {
-    first = args[at_test++]
-    if (at_test <= last_test && args[at_test] ~ /^(=|==|!=|-eq|-ne|-lt|-le|-gt|-ge|<|<=|>|>=|-nt|-ot)$/) {
-        operator = args[at_test++]
-        second = at_test <= last_test ? args[at_test++] : ""
-        return compare(first, operator, second)
-    }
-    if (first == "!" && at_test <= last_test) return !test_one()
-    if (first == "(") {
-        result = test_or()
-        at_test++
-        return result
-    }
-    if (first == "-n" && at_test <= last_test) return args[at_test++] != ""
-    if (first == "-z" && at_test <= last_test) return args[at_test++] == ""
-    if (first ~ /^-[efs]$/ && at_test <= last_test) return file_exists(args[at_test++])
-    if (first == "-d" && at_test <= last_test) return args[at_test++] == "(menu)"
-    return first != ""
-}
-
-function compare(first, operator, second) {
-    if (operator == "=" || operator == "==") return first "" == second ""
-    if (operator == "!=") return first "" != second ""
-    if (operator == "-eq") return first + 0 == second + 0
-    if (operator == "-ne") return first + 0 != second + 0
-    if (operator == "-lt") return first + 0 < second + 0
-    if (operator == "-le") return first + 0 <= second + 0
-    if (operator == "-gt") return first + 0 > second + 0
-    if (operator == "-ge") return first + 0 >= second + 0
-    give_up("the test '" operator "' is not understood")
 }

@@ -12,8 +12,10 @@ refuse_one_shot() {
             "$(loader_variable LoaderEntryOneShot)"
         return
     fi
-    [ "$CHOSEN_SOURCE" = configuration ] && asked_for=$(find_grub)/grubenv && is_text_file "$asked_for" || return 1
-    asked_for=$(sed -n 's/^next_entry=//p' "$asked_for" | head -n 1)
+    [ "$CHOSEN_SOURCE" = configuration ] || return 1
+    asked_for=$(for grubenv in "$ROOT"/boot/grub/grubenv "$ROOT"/boot/grub2/grubenv; do
+        [ ! -f "$grubenv" ] || head -c 65536 "$grubenv" | tr '\000' '\n' | sed -n 's/^next_entry=\(..*\)/\1/p'
+    done | head -n 1)
     [ -n "$asked_for" ] && printf 'a reboot to a boot loader entry was asked for (grub-reboot: %s)' "$asked_for"
 }
 

@@ -29,6 +29,16 @@ unload_image() {
     return 1
 }
 
+# How many more loads the kernel allows (sysctl, Linux 6.3 and newer); each one takes one away, whoever asks for it. By
+# that the hook sees that another image has been put in the place of this one. -1 means that nobody counts: then this
+# starts to, from a number that no boot uses up.
+LOADS_LEFT=$ROOT/proc/sys/kernel/kexec_load_limit_reboot
+MANY_LOADS=1000000
+
+count_loads() {
+    [ "$(kernel_value "$LOADS_LEFT")" != -1 ] || { echo "$MANY_LOADS" >"$LOADS_LEFT"; } 2>/dev/null || :
+}
+
 # Load what was chosen. Sets STAGE_REASON when that fails; the caller has to clear away. The image is started only
 # once mark_staged has been called.
 stage() {
@@ -39,13 +49,17 @@ stage() {
     if image_loaded; then
         inform "unloading an image that someone else has loaded"
     fi
+    count_loads
     load_image
 }
 
 # From here on the hook starts the image.
 mark_staged() {
     rm -f "$JOINED_INITRD" # may be what fills /run
-    printf 'kernel=%s\n' "$(clean_text "$(shown "$CHOSEN_KERNEL")")" >"$STAGED" && finish_staging
+    {
+        printf 'kernel=%s\n' "$(clean_text "$(shown "$CHOSEN_KERNEL")")"
+        printf 'loads_left=%s\n' "$(kernel_value "$LOADS_LEFT")"
+    } >"$STAGED" && finish_staging
 }
 
 finish_staging() {

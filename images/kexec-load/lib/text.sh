@@ -27,7 +27,8 @@ is_one_line() {
 
 # What grub.awk and bls.awk print, lines of NAME<tab>VALUE, into ANSWER_...; initrds as a list, one a line.
 read_answer() {
-    ANSWER_REFUSE='' ANSWER_WHY='' ANSWER_FOLDER='' ANSWER_KERNEL='' ANSWER_INITRDS='' ANSWER_COMMAND_LINE='' ANSWER_ONCE=''
+    ANSWER_REFUSE='' ANSWER_WHY='' ANSWER_FOLDER='' ANSWER_KERNEL='' ANSWER_INITRDS='' ANSWER_COMMAND_LINE='' ANSWER_ONCE='' \
+        ANSWER_RELATIVE=''
     while IFS='	' read -r name value; do
         case $name in
             refuse) ANSWER_REFUSE=$value ;;
@@ -38,6 +39,7 @@ read_answer() {
 }$value" ;;
             command_line) ANSWER_COMMAND_LINE=$value ;;
             once) ANSWER_ONCE=$value ;;
+            relative) ANSWER_RELATIVE=$value ;;
         esac
     done <<END_OF_ANSWER
 $1
