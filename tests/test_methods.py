@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from paths import PROJECT
 
 from harness.lab import methods
 
@@ -24,3 +25,23 @@ def test_the_arms_that_people_know():
     assert set(METHODS) == {
         *("kexec", "cold", "power-cycle", "distro-kexec", "systemctl-kexec", "kexec-file-load", "kexec-classic-load")
     }
+
+
+@pytest.mark.parametrize(
+    ("files", "loaded"),
+    [
+        # Older kernels have the second alone; newer ones keep it beside the first.
+        ({"kexec_loaded": "1"}, "1"),
+        ({"kexec/loaded": "1", "kexec_loaded": "1"}, "1"),
+        ({"kexec/loaded": "0", "kexec_loaded": "0"}, "0"),
+        ({}, ""),
+    ],
+)
+def test_micro_knows_whether_a_kernel_is_loaded(tmp_path, files, loaded):
+    script = (PROJECT / "images/init/busybox/usr/lib/kexec-harness/end").read_text("utf-8")
+    [line] = [line for line in script.splitlines() if line.startswith("loaded=")]
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{content}\n")
+    command = ["dash", "-c", f'{line.replace("/sys/kernel", str(tmp_path))}; printf %s "$loaded"']
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == loaded
