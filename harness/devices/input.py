@@ -15,10 +15,10 @@ DEVICE_SETS = (
     ),
     DeviceSet(
         name="ps2",
-        summary="PS/2 keyboard and mouse, which the machine has anyway; the mouse speaks VMware's protocol",
+        summary="PS/2 keyboard and mouse, which the machine has anyway",
         options=lambda _: [],
         script="input.sh",
         driver="psmouse",
-        values={"INPUTS": "AT Translated Set 2 keyboard|VirtualPS/2 VMware VMMouse"},
+        values={"INPUTS": "AT Translated Set 2 keyboard|ImExPS/2 Generic Explorer Mouse"},
     ),
 )
