@@ -19,6 +19,7 @@ from harness.model import (
     Event,
     FirmwareData,
     Gap,
+    Heartbeat,
     Milestone,
     Phases,
     ProcessExit,
@@ -146,7 +147,9 @@ class Progress:
 
     def feed(self, event: Event) -> None:
         """Take one more event into account."""
-        self.pulse.feed(event)
+        # A machine that is held before its reset stands still because we said so.
+        if not (self._held and isinstance(event, Heartbeat)):
+            self.pulse.feed(event)
         match event:
             case ConsoleData(t) | Gap(t, "console"):
                 # The place of a gap is read as the log has it, so that lines after it stand where the log has them.
@@ -211,8 +214,9 @@ class Progress:
             self._held = True
             self._reset(t, by_host=str(reason).startswith("host-"))
         elif name == "RESET" and self._held:
-            # The reset that was held goes on, however long it was.
+            # The reset that was held goes on, however long it was; from here on the machine has the time it takes.
             self._held = False
+            self.reach_again(Milestone.HANDOFF, t)
         elif name == "RESET":
             self._reset(t, by_host=str(reason).startswith("host-"))
         elif name == "SHUTDOWN" and reason == "guest-shutdown" and self._power_cycle and self.switched_off is None:

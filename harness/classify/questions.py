@@ -38,6 +38,8 @@ _COUNTS_IF_NEW = {
 _HOSTS_DOING = {FailureClass.HARD_LOCKUP, FailureClass.SOFT_LOCKUP, FailureClass.RCU_STALL, FailureClass.HUNG_TASK}
 #: share of their time that vCPUs must have waited for the host before such signs are the host's
 STARVED_SHARE = 0.4
+#: and before the host may have spoilt the kernel's clock
+MISTIMED_SHARE = 0.2
 
 _WORST_FIRST = (
     FailureClass.KERNEL_OOPS,
@@ -135,18 +137,27 @@ def _disowned(case: Case) -> Verdict | None:
         reason = "the system that runs is not the one that reported to be ready"
         said = f"reported {reported}, running {identity.boot_id}"
         return case.fail(FailureClass.PROOF_CONFLICT, "report-disowned", reason, said, span=AGENT)
-    first_line = case.progress.at.get(Milestone.KERNEL)
-    if first_line is None or identity.uptime_s is None:
+    return None
+
+
+def _started_at_another_time(case: Case) -> Verdict | None:
+    """The running kernel's uptime does not fit its first line on the console: that line was somebody else's."""
+    identity, first_line = case.progress.identity, case.progress.at.get(Milestone.KERNEL)
+    if identity is None or first_line is None or identity.uptime_s is None:
         return None
     earliest, latest = identity.asked_at - identity.uptime_s, identity.t - identity.uptime_s
     apart = max(earliest - first_line, first_line - latest)
-    if apart > START_S + START_SHARE * identity.uptime_s:
-        reason = (
-            f"the kernel that runs started {apart:.0f} s "
-            f"{'after' if earliest > first_line else 'before'} the console's first line of a new kernel"
-        )
+    if apart <= START_S + START_SHARE * identity.uptime_s:
+        return None
+    side = "after" if earliest > first_line else "before"
+    reason = f"the kernel that runs started {apart:.0f} s {side} the console's first line of a new kernel"
+    share = _waiting_share(case)
+    if share is None or share < MISTIMED_SHARE:
         return case.fail(FailureClass.PROOF_CONFLICT, "kernel-start", reason, span=AGENT)
-    return None
+    # A kernel measures its clock in its first moments: if a vCPU has to wait then, the clock is wrong from then on.
+    reason += f"; but the vCPUs waited {share:.0%} of their time for the host, and a kernel's clock suffers from that"
+    verdict = case.fail(FailureClass.INFRASTRUCTURE, "host-starved", reason, span=AGENT, blamed=Blame.HOST)
+    return structs.replace(verdict, outcome=Outcome.INVALID)
 
 
 def wrong_path(case: Case) -> Verdict | None:
@@ -201,15 +212,20 @@ def new_symptom(case: Case, *, warnings: bool = True) -> Verdict | None:
 
 def _starved(case: Case, sign: Sign) -> Verdict | None:
     """A stall or a lockup in a guest that its host did not let run says nothing of the guest."""
-    ran, waited = case.evidence.vcpu_s, case.evidence.vcpu_wait_s
-    if sign.rule.failure_class not in _HOSTS_DOING or ran is None or waited is None:
-        return None
-    share = waited / (ran + waited) if ran + waited > 0 else 0.0
-    if share < STARVED_SHARE:
+    share = _waiting_share(case)
+    if sign.rule.failure_class not in _HOSTS_DOING or share is None or share < STARVED_SHARE:
         return None
     reason = f"the vCPUs waited {share:.0%} of their time for the host; {sign.rule.name}: {sign.line.text}"
     verdict = case.fail_by(sign, FailureClass.INFRASTRUCTURE, rule="host-starved", reason=reason)
     return structs.replace(verdict, outcome=Outcome.INVALID, blame=Blame.HOST)
+
+
+def _waiting_share(case: Case) -> float | None:
+    """The part of the time in which vCPUs wanted to run that they waited for the host; None if unknown."""
+    ran, waited = case.evidence.vcpu_s, case.evidence.vcpu_wait_s
+    if ran is None or waited is None:
+        return None
+    return waited / (ran + waited) if ran + waited > 0 else 0.0
 
 
 def _degraded(case: Case) -> Verdict | None:
@@ -247,6 +263,7 @@ CAME_UP_QUESTIONS: tuple[Question, ...] = (
     _conflict,
     _died,
     _disowned,
+    _started_at_another_time,
     wrong_path,
     _wrong_kernel,
     _devices,
