@@ -25,6 +25,14 @@ def test_words_are_added_behind_the_nonce_and_inside_the_quotes(tmp_path):
     assert armed.read_text() == 'APPEND_ONCE="kexec_harness.nonce=abc root=LABEL=missing rootdelay=2"\nMAX_FAILURES=0\n'
 
 
+def test_words_are_added_to_the_command_line_that_an_image_without_kexec_load_keeps(tmp_path):
+    kept = tmp_path / "command-line"
+    kept.write_text("root=LABEL=root kexec_harness.nonce=abc\n")
+    script = with_words("unknown_nmi_panic", str(tmp_path / "missing.conf"), str(kept))
+    subprocess.run(["sh", "-c", script], check=True)
+    assert kept.read_text() == "root=LABEL=root kexec_harness.nonce=abc unknown_nmi_panic\n"
+
+
 def test_without_an_armed_method_words_are_an_error(tmp_path):
     (tmp_path / "empty.conf").touch()
     done = subprocess.run(["sh", "-c", with_words("quiet", str(tmp_path / "empty.conf"))], check=False)

@@ -15,6 +15,7 @@ from harness.model import CommandReply, CommandSent, ConsoleData, Event
 from harness.qemu.argv import SOCKETS
 from harness.qemu.machine import SCRIPT_TIMEOUT_S, Inspection, QemuMachine
 from harness.qemu.process import ThreadTime
+from harness.reboot.base import NEXT_COMMAND_LINE
 
 #: of the console's text, what reactions are looked for in
 WINDOW = 8192
@@ -135,10 +136,16 @@ class Injector:
                 reaction.action(self, found)
 
 
-def with_words(words: str, armed: str = _ARMED) -> str:
-    """Guest script that adds words to those that kexec-load is to put on the next command line."""
-    more = f's|^APPEND_ONCE=.*[^"]|& {words}|'
-    return f"sed -i {shlex.quote(more)} {armed} && grep -q -F {shlex.quote(words)} {armed}"
+def with_words(words: str, armed: str = _ARMED, command_line: str = NEXT_COMMAND_LINE) -> str:
+    """Guest script that adds words to the next command line: to kexec-load's, or to the one that micro keeps."""
+    more, last = f's|^APPEND_ONCE=.*[^"]|& {words}|', f"s|$| {words}|"
+    return f"""
+if [ -e {armed} ]; then
+    sed -i {shlex.quote(more)} {armed} && grep -q -F {shlex.quote(words)} {armed}
+else
+    sed -i {shlex.quote(last)} {command_line} && grep -q -F {shlex.quote(words)} {command_line}
+fi
+"""
 
 
 def _addresses(function: str) -> str:
