@@ -271,3 +271,14 @@ def test_a_helper_that_dies_says_why(tmp_path):
 
 def helper(script: str, socket: Path) -> Helper:
     return Helper(program="sh", package="dash", arguments=("-c", f"cd {socket.parent}; {script}"), socket=socket)
+
+
+@pytest.mark.parametrize(
+    ("said", "ok"), [(b"[ 1.0] kexec-harness: is this heard?\r\n", True), (b"[ 1.0] usb 1-1\n", False)]
+)
+def test_a_console_is_heard_on_the_host_and_each_message_once(tmp_path, said, ok):
+    both = device_set_of(cell("nvme+virtio-console"))
+    (tmp_path / "hvc.log1").write_bytes(said)
+    [first], [second] = both.look_at_all(Recorder(tmp_path)), both.look_at_all(Recorder(tmp_path))
+    assert (first.check, first.ok, second.ok) == ("messages", ok, False)
+    assert first.detail.startswith("virtio-console: ")

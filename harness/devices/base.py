@@ -187,12 +187,13 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
 
     def look_at_all(self, host: Host) -> tuple[DeviceFinding, ...]:
         """What the host sees of the devices after a reboot. Raises MachineError."""
-        return tuple(
-            finding
-            for part in self.members
-            if part.look is not None
-            for finding in part.look(host, Resources(folder=host.folder, number=part.number))
-        )
+        found: list[DeviceFinding] = []
+        for part in self.members:
+            if part.look is not None:
+                seen = part.look(host, Resources(folder=host.folder, number=part.number))
+                speaker = f"{part.name}: " if self.parts else ""
+                found += [structs.replace(finding, detail=f"{speaker}{finding.detail}") for finding in seen]
+        return tuple(found)
 
     @property
     def modules_needed(self) -> list[str]:

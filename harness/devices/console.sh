@@ -1,4 +1,5 @@
-# Guest side of the checks of virtio's serial ports. Set before: STAGE DRIVER NONCE PORT (its name; empty for a console).
+# Guest side of the checks of virtio's serial ports. Set before: STAGE DRIVER NONCE PORT (its name; empty for a console),
+# MESSAGE (what the kernel is to say on the console).
 # shellcheck shell=sh disable=SC2154
 PAYLOAD_BYTES=65536
 ECHO_WAIT=30
@@ -35,6 +36,8 @@ check_console() {
         *" hvc0 "*) echo "ok console is one of $(cat /sys/class/tty/console/active)" ;;
         *) echo "fail console hvc0 is none of $(cat /sys/class/tty/console/active)" ;;
     esac
+    echo "<2>$MESSAGE" >/dev/kmsg
+    sleep 1
 }
 
 if [ "$STAGE" = after ]; then
