@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from reboots import JUMP, SHUTDOWN, TRIGGER, evidence, kexec, reset
+from reboots import BOOT, JUMP, SHUTDOWN, TRIGGER, evidence, kexec, reset, text
 
 from harness.classify.classifier import classify
 from harness.classify.milestones import Progress
@@ -50,3 +50,24 @@ def test_a_machine_stopped_while_nothing_is_held_still_is():
     stopped = [Heartbeat(104.0 + i, 1.0 + i, "paused", vcpus=(Vcpu(0.0, 0.0),)) for i in range(1, 40)]
     judged = classify(evidence([TRIGGER, *SHUTDOWN, *JUMP, *stopped], ended_by=EndReason.DEADLINE)).verdict
     assert (judged.outcome, judged.rule) == (Outcome.INVALID, "stopped-by-host")
+
+
+INT3 = [
+    text(109.0, "[    2.066329] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"),
+    text(109.1, "[    2.069973] Kernel panic - not syncing: Fatal exception in interrupt"),
+    text(109.2, "[    2.070973] Kernel Offset: 0x1e000000 from 0xffffffff81000000"),
+]
+
+
+def test_a_breakpoint_that_a_held_up_vcpu_met_too_late_says_nothing():
+    events = [TRIGGER, *SHUTDOWN, *JUMP, BOOT[0], *INT3]
+    held_up = classify(evidence(events, ended_by=EndReason.FATAL, vcpu_s=21.9, vcpu_wait_s=24.8)).verdict
+    assert (held_up.outcome, held_up.rule, held_up.blame) == (Outcome.INVALID, "host-starved", "host")
+    quiet = classify(evidence(events, ended_by=EndReason.FATAL, vcpu_s=21.9, vcpu_wait_s=1.0)).verdict
+    assert (quiet.outcome, quiet.failure_class) == (Outcome.FAIL, "early_panic")
+
+
+def test_any_other_panic_on_a_busy_host_is_the_guests():
+    events = [TRIGGER, *SHUTDOWN, *JUMP, BOOT[0], *INT3[1:]]
+    judged = classify(evidence(events, ended_by=EndReason.FATAL, vcpu_s=21.9, vcpu_wait_s=24.8)).verdict
+    assert (judged.outcome, judged.failure_class) == (Outcome.FAIL, "early_panic")

@@ -24,6 +24,8 @@ from harness.model import (
 )
 
 MAX_TEXT = 400
+#: share of their time that vCPUs must have waited for the host before stalls, lockups and the like are the host's
+STARVED_SHARE = 0.4
 
 
 def visible(text: str) -> str:
@@ -44,6 +46,14 @@ class Case(Struct, frozen=True):
     def ready(self) -> dict[str, Any]:
         """The guest's report that it is up; empty without one."""
         return self.progress.ready or {}
+
+    @property
+    def waiting_share(self) -> float | None:
+        """The part of the time in which vCPUs wanted to run that they waited for the host; None if unknown."""
+        ran, waited = self.evidence.vcpu_s, self.evidence.vcpu_wait_s
+        if ran is None or waited is None:
+            return None
+        return waited / (ran + waited) if ran + waited > 0 else 0.0
 
     def fail(
         self,

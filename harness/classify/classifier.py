@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from harness.classify.case import Case, visible
-from harness.classify.machine_questions import MACHINE_QUESTIONS, broken_emulator
+from harness.classify.machine_questions import MACHINE_QUESTIONS, broken_emulator, torn_patch
 from harness.classify.milestones import Progress, phases
 from harness.classify.proof import prove
 from harness.classify.questions import CAME_UP_QUESTIONS, TEXT_QUESTIONS
@@ -41,7 +41,7 @@ def classify(evidence: Evidence) -> Judgement:
     path, proofs = prove(progress, expectation)
     case = Case(evidence, progress, path, proofs)
     verdict = next((found for rule in RULES if (found := rule(case))), None) or _passed(case)
-    verdict = broken_emulator(case, verdict)
+    verdict = torn_patch(case, broken_emulator(case, verdict))
     trigger = progress.at.get(Milestone.TRIGGER, 0.0)
     kernel = case.ready.get("kernel_release")
     return Judgement(

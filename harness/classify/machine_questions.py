@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from harness.classify.case import Case, Question
+from harness.classify.case import STARVED_SHARE, Case, Question
 from harness.classify.pulse import INTERNAL_ERROR, GuestState
 from harness.model import (
     QMP_LOST,
@@ -25,6 +25,10 @@ from harness.model import (
 QMP = Span("qmp")
 #: what QEMU prints when the kernel's virtual machine monitor gives up (accel/kvm/kvm-all.c)
 KVM_ERROR = "KVM internal error"
+
+
+#: what a kernel says of a breakpoint that nobody has set
+TORN_PATCH = "Oops: int3:"
 
 
 def _watchdog(case: Case) -> Verdict | None:
@@ -210,6 +214,23 @@ def broken_emulator(case: Case, verdict: Verdict) -> Verdict:
         FailureClass.INFRASTRUCTURE, "impossible-flags", reason, verdict.evidence, span=QMP, blamed=Blame.HOST
     )
     return structs.replace(broken, outcome=Outcome.INVALID)
+
+
+def torn_patch(case: Case, verdict: Verdict) -> Verdict:
+    """The verdict, unless the guest fell over its own patching of code on a host that kept its vCPUs waiting.
+
+    A kernel patches code under a breakpoint. A vCPU that QEMU translates, and that is held up in the middle, may come
+    upon that breakpoint when it is long gone (seen with QEMU 7.2 under TCG; no CPU does that).
+    """
+    share = case.waiting_share
+    if verdict.outcome is not Outcome.FAIL or share is None or share < STARVED_SHARE:
+        return verdict
+    torn = next((sign for sign in case.progress.console.symptoms if TORN_PATCH in sign.line.text), None)
+    if torn is None:
+        return verdict
+    reason = f"the vCPUs waited {share:.0%} of their time for the host, and one met a breakpoint of patched code"
+    found = case.fail_by(torn, FailureClass.INFRASTRUCTURE, rule="host-starved", reason=f"{reason}: {torn.line.text}")
+    return structs.replace(found, outcome=Outcome.INVALID, blame=Blame.HOST)
 
 
 MACHINE_QUESTIONS: tuple[Question, ...] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from harness.classify.case import Case, Question
+from harness.classify.case import STARVED_SHARE, Case, Question
 from harness.classify.console import Sign
 from harness.classify.machine_questions import decided_by_text
 from harness.model import Blame, BootPath, Confidence, FailureClass, Milestone, Outcome, Span, Stage, Verdict
@@ -36,9 +36,7 @@ _COUNTS_IF_NEW = {
 }
 #: signs that a host gives to a guest whose vCPUs it does not let run
 _HOSTS_DOING = {FailureClass.HARD_LOCKUP, FailureClass.SOFT_LOCKUP, FailureClass.RCU_STALL, FailureClass.HUNG_TASK}
-#: share of their time that vCPUs must have waited for the host before such signs are the host's
-STARVED_SHARE = 0.4
-#: and before the host may have spoilt the kernel's clock
+#: share of their time that vCPUs must have waited for the host before the host may have spoilt the kernel's clock
 MISTIMED_SHARE = 0.2
 
 _WORST_FIRST = (
@@ -151,7 +149,7 @@ def _started_at_another_time(case: Case) -> Verdict | None:
         return None
     side = "after" if earliest > first_line else "before"
     reason = f"the kernel that runs started {apart:.0f} s {side} the console's first line of a new kernel"
-    share = _waiting_share(case)
+    share = case.waiting_share
     if share is None or share < MISTIMED_SHARE:
         return case.fail(FailureClass.PROOF_CONFLICT, "kernel-start", reason, span=AGENT)
     # A kernel measures its clock in its first moments: if a vCPU has to wait then, the clock is wrong from then on.
@@ -212,20 +210,12 @@ def new_symptom(case: Case, *, warnings: bool = True) -> Verdict | None:
 
 def _starved(case: Case, sign: Sign) -> Verdict | None:
     """A stall or a lockup in a guest that its host did not let run says nothing of the guest."""
-    share = _waiting_share(case)
+    share = case.waiting_share
     if sign.rule.failure_class not in _HOSTS_DOING or share is None or share < STARVED_SHARE:
         return None
     reason = f"the vCPUs waited {share:.0%} of their time for the host; {sign.rule.name}: {sign.line.text}"
     verdict = case.fail_by(sign, FailureClass.INFRASTRUCTURE, rule="host-starved", reason=reason)
     return structs.replace(verdict, outcome=Outcome.INVALID, blame=Blame.HOST)
-
-
-def _waiting_share(case: Case) -> float | None:
-    """The part of the time in which vCPUs wanted to run that they waited for the host; None if unknown."""
-    ran, waited = case.evidence.vcpu_s, case.evidence.vcpu_wait_s
-    if ran is None or waited is None:
-        return None
-    return waited / (ran + waited) if ran + waited > 0 else 0.0
 
 
 def _degraded(case: Case) -> Verdict | None:
