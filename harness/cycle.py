@@ -174,6 +174,11 @@ class Running(Struct, frozen=True):
     def from_report(cls, ready: dict[str, Any]) -> Running:
         return cls(str(ready.get("boot_id")), str(ready.get("kernel_release")), ready)
 
+    @classmethod
+    def of(cls, progress: Progress) -> Running | None:
+        """The system that has come up; None if none has, or its machine is gone."""
+        return cls.from_report(progress.ready) if progress.ready is not None and progress.exit is None else None
+
 
 class CycleResult(Struct, frozen=True):
     """A judged cycle: its evidence, the judgement, and the system that runs now (None if none came up)."""
@@ -234,9 +239,8 @@ def run_cycle(
     machine.let_resets_go()
     used = _used(start, machine.vcpu_time())
     findings: tuple[DeviceFinding, ...] = ()
-    if watched.progress.ready is not None and watched.progress.exit is None:
-        kernel = str(watched.progress.ready.get("kernel_release"))
-        findings = check_devices(machine, device_set, nonce, kernel, usual.devices)
+    if (up := Running.of(watched.progress)) is not None:
+        findings = check_devices(machine, device_set, nonce, up.kernel, usual.devices)
         watched = structs.replace(watched, events=(*watched.events, *drain(machine)))
     return _judge(expectation, watched, preparation, usual, findings=findings, used=used)
 

@@ -65,19 +65,7 @@ class Recorder(Struct, frozen=True):
         depth = depth_before + 1 if depth_before is not None and verdict.path is BootPath.KEXEC else None
         return self._end(
             start,
-            outcome=verdict.outcome,
-            failure_class=verdict.failure_class,
-            path=verdict.path,
-            rule=verdict.rule,
-            reason=verdict.reason,
-            evidence=verdict.evidence,
-            last_milestone=verdict.last_milestone,
-            blame=verdict.blame,
-            stage=verdict.stage,
-            span=verdict.span,
-            confidence=verdict.confidence,
-            proofs=verdict.proofs,
-            findings=evidence.findings,
+            **_verdict_of(result),
             phases=judgement.phases,
             milestones=judgement.milestones,
             kernel_before=evidence.expectation.kernel_before,
@@ -91,24 +79,7 @@ class Recorder(Struct, frozen=True):
 
     def taken_back(self, end: CycleEnd, result: CycleResult, *, console: str) -> CycleEnd:
         """The second end of a cycle that had passed, as it is judged now."""
-        verdict, evidence = result.judgement.verdict, result.evidence
-        return structs.replace(
-            end,
-            outcome=verdict.outcome,
-            failure_class=verdict.failure_class,
-            path=verdict.path,
-            rule=verdict.rule,
-            reason=verdict.reason,
-            evidence=verdict.evidence,
-            last_milestone=verdict.last_milestone,
-            blame=verdict.blame,
-            stage=verdict.stage,
-            span=verdict.span,
-            confidence=verdict.confidence,
-            proofs=verdict.proofs,
-            findings=evidence.findings,
-            console=console,
-        )
+        return structs.replace(end, **_verdict_of(result), console=console)
 
     def not_armed(self, start: CycleStart, problem: str, *, console: str) -> CycleEnd:
         """The end of a cycle whose reboot was never asked for: it says nothing of the reboot."""
@@ -159,6 +130,11 @@ class Recorder(Struct, frozen=True):
             started_at=start.started_at,
             **values,
         )
+
+
+def _verdict_of(result: CycleResult) -> dict[str, Any]:
+    """The fields of a finished cycle that say how it was judged, and by what."""
+    return {**structs.asdict(result.judgement.verdict), "findings": result.evidence.findings}
 
 
 def _kib(said: object) -> int | None:

@@ -49,12 +49,12 @@ def replay_cell(recording: Path, cell: Cell, run_dir: Path) -> list[CycleEnd]:
     with CellStore(run_dir, cell.cell_id) as store:
         CellCampaign(
             cell,
-            [lookup(methods(), str(name), "method") for name in run.settings["methods"].value],
+            [lookup(methods(), str(name), "method") for name in run.values["methods"]],
             device_set_of(cell),
             identity=Identity(run.run_id, run.accel, run.qemu_version),
             seed=run.seed,
-            blocks=int(run.settings["blocks"].value),
-            chain=int(run.settings["chain"].value) if "chain" in run.settings else 1,
+            blocks=int(run.values["blocks"]),
+            chain=int(run.values.get("chain", 1)),
             stop=_stop(run),
             make_machine=lambda: _next_machine(machines, clock, run),
             store=store,
@@ -67,7 +67,7 @@ def replay_cell(recording: Path, cell: Cell, run_dir: Path) -> list[CycleEnd]:
 
 def _stop(run: RunInfo) -> StopSettings:
     """The recorded run's own rule; older records do not have all of it."""
-    values = {name: setting.value for name, setting in run.settings.items()}
+    values = run.values
     return StopSettings(
         stop=str(values.get("stop", "fixed")),
         margin=float(values["margin"]),

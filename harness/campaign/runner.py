@@ -167,12 +167,13 @@ class CellCampaign:
                 ),
             )
         except SystemDied as error:
-            if self._last is not None:
-                self._take_back(str(error), [*error.events, *drain(machine)])
-                # Nothing was asked of this cycle yet: it has a machine of its own now.
-                self._run_slot(slot)
+            events = [*error.events, *drain(machine)]
+            if self._last is None:
+                self._note_not_armed(start, name, machine, error, events)
                 return
-            self._note_not_armed(start, name, machine, error, [*error.events, *drain(machine)])
+            self._take_back(str(error), events)
+            # Nothing was asked of this cycle yet: it has a machine of its own now.
+            self._run_slot(slot)
             return
         except MachineError as error:
             self._note_not_armed(start, name, machine, error, drain(machine))
@@ -183,6 +184,8 @@ class CellCampaign:
         end = self._record.judged(start, result, depth_before=self._chain_depth, console=console)
         if result.evidence.ended_by is EndReason.DEADLINE:
             self._say_deadlines("by which this cycle was given up")
+        if self._rule is not None:
+            self._rule.add(end)
         console_before = self._console_before
         self._close_cycle(name, end, machine, result.events, running, up=result.running is not None)
         self._go_on_with(result, end)
@@ -221,7 +224,7 @@ class CellCampaign:
         if self._rule is not None:
             self._rule.take_back(end)
         self._console_before = last.console_before
-        self._finish(last.name, end, machine, result.events, last.before)
+        self._close_cycle(last.name, end, machine, result.events, last.before)
 
     def _close_cycle(
         self,
@@ -233,21 +236,7 @@ class CellCampaign:
         *,
         up: bool = False,
     ) -> None:
-        """Count and record the end; of a cycle that did not pass, artefacts are kept and the machine is thrown away."""
-        if self._rule is not None:
-            self._rule.add(end)
-        self._finish(name, end, machine, events, before, up=up)
-
-    def _finish(
-        self,
-        name: str,
-        end: CycleEnd,
-        machine: Machine,
-        events: Sequence[Event],
-        before: Running | None,
-        *,
-        up: bool = False,
-    ) -> None:
+        """Record the end; of a cycle that did not pass, artefacts are kept and the machine is thrown away."""
         self._last, self._since = None, []
         self._store.append(end)
         self._say(describe(end, self._planned))
@@ -318,14 +307,15 @@ class CellCampaign:
 
     def _set_up(self, machine: Machine, slot: Slot, start: Callable[[], None]) -> None:
         """A boot that `start` begins; afterwards the system is known, or the machine is gone."""
-        running, self._running = self._running, None
-        watched = self._boot(machine, slot, start, boot_before=running.boot_id if running else None)
-        if watched.progress.ready is None or watched.progress.exit is not None:
+        before, self._running = self._running, None
+        watched = self._boot(machine, slot, start, boot_before=before.boot_id if before else None)
+        running = Running.of(watched.progress)
+        if running is None:
             self._discard_machine()
             return
         self._deadlines.learn(watched.progress.at, BootPath.FIRMWARE)
         self._usual.learn_signatures([sign.signature for sign in watched.progress.console.symptoms])
-        self._running = Running.from_report(watched.progress.ready)
+        self._running = running
         self._chain_depth = 0
 
     def _boot(self, machine: Machine, slot: Slot, start_boot: Callable[[], None], boot_before: str | None) -> Watched:
@@ -337,7 +327,7 @@ class CellCampaign:
         name = f"{SETUP}-{self._machines:04d}"
         self._machines += 1
         console = self._console_before = self._store.keep_events(name, watched.events)
-        if watched.progress.ready is None or watched.progress.exit is not None:
+        if Running.of(watched.progress) is None:
             start = self._record.start(
                 cycle=slot.cycle, block=slot.block, order=slot.order, method=SETUP, nonce="", at=at
             )
@@ -352,15 +342,14 @@ class CellCampaign:
 
         Raises Unsupported if the guest's kernel cannot do the device set.
         """
-        progress = watched.progress
-        if progress.ready is None or progress.exit is not None:
+        running = Running.of(watched.progress)
+        if running is None:
             return watched
         plug_devices(machine, self._device_set)
         if self._usual.devices is not None:
             return self._with(watched, drain(machine))
         try:
-            kernel = Running.from_report(progress.ready).kernel
-            self._usual.devices = list_devices(machine, self._device_set, kernel)
+            self._usual.devices = list_devices(machine, self._device_set, running.kernel)
         except MachineError as error:
             self._say(f"{self._cell.cell_id}: its devices are not compared, as they could not be listed: {error}")
         return self._with(watched, drain(machine))
@@ -374,10 +363,8 @@ class CellCampaign:
 
     def _learn_kernel(self, machine: Machine, watched: Watched) -> Watched:
         """Make the kernel that came up known to the artefacts; what arrived meanwhile belongs to the set-up boot."""
-        progress = watched.progress
-        if progress.ready is None or progress.exit is not None:
-            return watched
-        if not self._artefacts.learn(machine, Running.from_report(progress.ready).kernel):
+        running = Running.of(watched.progress)
+        if running is None or not self._artefacts.learn(machine, running.kernel):
             return watched
         # A megabyte of symbols is no event of the boot.
         late = [event for event in drain(machine) if not isinstance(event, AgentMessage | CommandSent)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from harness.classify.blame import blame
 from harness.classify.console import Sign
@@ -98,6 +98,18 @@ class Case(Struct, frozen=True):
             confidence=more.pop("confidence", sign.rule.confidence),
             **more,
         )
+
+    def invalid(
+        self, rule: str, reason: str, evidence: str = "", *, span: Span | None = None, blamed: Blame = Blame.HOST
+    ) -> Verdict:
+        """A verdict that the cycle says nothing of the guest."""
+        verdict = self.fail(FailureClass.INFRASTRUCTURE, rule, reason, evidence, span=span, blamed=blamed)
+        return structs.replace(verdict, outcome=Outcome.INVALID)
+
+    def invalid_by(self, sign: Sign, rule: str, reason: str) -> Verdict:
+        """The same, where a text of the console is the host's doing."""
+        verdict = self.fail_by(sign, FailureClass.INFRASTRUCTURE, rule=rule, reason=reason)
+        return structs.replace(verdict, outcome=Outcome.INVALID, blame=Blame.HOST)
 
 
 #: A question gives its verdict, or None if it does not apply.

@@ -252,8 +252,8 @@ class LogReboot:
 
     def _invalid(self, case: Case, rule: str, reason: str, said: str = "") -> Verdict:
         """What says nothing of the machine."""
-        verdict = case.fail(FailureClass.INFRASTRUCTURE, rule, reason, said, blamed=Blame.HARNESS)
-        return structs.replace(verdict, outcome=Outcome.INVALID, stage=Stage.UP if self.came_up else None)
+        verdict = case.invalid(rule, reason, said, blamed=Blame.HARNESS)
+        return structs.replace(verdict, stage=Stage.UP if self.came_up else None)
 
     def _degraded(self, case: Case) -> Verdict | None:
         if not self._failed_units:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import structs
-
 from harness.classify.case import STARVED_SHARE, Case, Question
 from harness.classify.pulse import INTERNAL_ERROR, GuestState
 from harness.model import (
@@ -67,8 +65,7 @@ def _qmp_lost(case: Case) -> Verdict | None:
     if not any(isinstance(event, QmpEvent) and event.name == QMP_LOST for event in case.evidence.events):
         return None
     reason = "QEMU closed its control socket: nobody has seen whether the machine was reset after that"
-    verdict = case.fail(FailureClass.INFRASTRUCTURE, "qmp-lost", reason, span=QMP, blamed=Blame.HOST)
-    return structs.replace(verdict, outcome=Outcome.INVALID)
+    return case.invalid("qmp-lost", reason, span=QMP)
 
 
 def how_it_ended(ended: ProcessExit) -> str:
@@ -109,8 +106,7 @@ def _stopped_by_host(case: Case) -> Verdict | None:
     else:
         reason, rule = f"somebody on the host had stopped the machine ({pulse.runstate})", "stopped-by-host"
     said = str(errors[-1].data.get("reason", "")) if errors else ""
-    verdict = case.fail(FailureClass.INFRASTRUCTURE, rule, reason, said, span=QMP, blamed=Blame.HOST)
-    return structs.replace(verdict, outcome=Outcome.INVALID)
+    return case.invalid(rule, reason, said, span=QMP)
 
 
 def _ending_before_reset(case: Case) -> Verdict | None:
@@ -210,10 +206,7 @@ def broken_emulator(case: Case, verdict: Verdict) -> Verdict:
     if flags is None or verdict.outcome is not Outcome.FAIL or verdict.blame is Blame.HOST:
         return verdict
     reason = f"the emulated CPU is broken: bits {flags} of its flags register cannot be set; seen was: {verdict.reason}"
-    broken = case.fail(
-        FailureClass.INFRASTRUCTURE, "impossible-flags", reason, verdict.evidence, span=QMP, blamed=Blame.HOST
-    )
-    return structs.replace(broken, outcome=Outcome.INVALID)
+    return case.invalid("impossible-flags", reason, verdict.evidence, span=QMP)
 
 
 def torn_patch(case: Case, verdict: Verdict) -> Verdict:
@@ -229,8 +222,7 @@ def torn_patch(case: Case, verdict: Verdict) -> Verdict:
     if torn is None:
         return verdict
     reason = f"the vCPUs waited {share:.0%} of their time for the host, and one met a breakpoint of patched code"
-    found = case.fail_by(torn, FailureClass.INFRASTRUCTURE, rule="host-starved", reason=f"{reason}: {torn.line.text}")
-    return structs.replace(found, outcome=Outcome.INVALID, blame=Blame.HOST)
+    return case.invalid_by(torn, "host-starved", f"{reason}: {torn.line.text}")
 
 
 MACHINE_QUESTIONS: tuple[Question, ...] = (

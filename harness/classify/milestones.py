@@ -10,7 +10,6 @@ from typing import Any
 from msgspec import Struct
 
 from harness.classify.console import ConsoleReader, Sign
-from harness.classify.lines import Line
 from harness.classify.pulse import Pulse
 from harness.model import (
     AgentMessage,
@@ -271,10 +270,6 @@ class Progress:
         if not isinstance(boot_id, str) or boot_id in {"", self._boot_id_before}:
             return False
         return Milestone.KERNEL in self.at or Milestone.TRIGGER not in self.at
-
-    def deciding_line(self) -> Line | None:
-        """The console's line that ended the boot, if one did."""
-        return self.ending.line if self.ending else None
 
 
 def is_held_reset(event: Event | None) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import structs
-
 from harness.classify.case import STARVED_SHARE, Case, Question
 from harness.classify.console import Sign
 from harness.classify.machine_questions import decided_by_text
-from harness.model import Blame, BootPath, Confidence, FailureClass, Milestone, Outcome, Span, Stage, Verdict
+from harness.model import BootPath, Confidence, FailureClass, Milestone, Span, Stage, Verdict
 
 MAX_UNITS = 20
 #: how far the start of the kernel by its own uptime may lie from its first line on the console: seconds, and share
@@ -154,8 +152,7 @@ def _started_at_another_time(case: Case) -> Verdict | None:
         return case.fail(FailureClass.PROOF_CONFLICT, "kernel-start", reason, span=AGENT)
     # A kernel measures its clock in its first moments: if a vCPU has to wait then, the clock is wrong from then on.
     reason += f"; but the vCPUs waited {share:.0%} of their time for the host, and a kernel's clock suffers from that"
-    verdict = case.fail(FailureClass.INFRASTRUCTURE, "host-starved", reason, span=AGENT, blamed=Blame.HOST)
-    return structs.replace(verdict, outcome=Outcome.INVALID)
+    return case.invalid("host-starved", reason, span=AGENT)
 
 
 def wrong_path(case: Case) -> Verdict | None:
@@ -214,8 +211,7 @@ def _starved(case: Case, sign: Sign) -> Verdict | None:
     if sign.rule.failure_class not in _HOSTS_DOING or share is None or share < STARVED_SHARE:
         return None
     reason = f"the vCPUs waited {share:.0%} of their time for the host; {sign.rule.name}: {sign.line.text}"
-    verdict = case.fail_by(sign, FailureClass.INFRASTRUCTURE, rule="host-starved", reason=reason)
-    return structs.replace(verdict, outcome=Outcome.INVALID, blame=Blame.HOST)
+    return case.invalid_by(sign, "host-starved", reason)
 
 
 def _degraded(case: Case) -> Verdict | None:

@@ -20,6 +20,17 @@ check_driver() {
     fi
 }
 
+# driver_is_bound DRIVER PATH: the driver may be bound to the device that stands there in /sys, to its controller, or
+# anywhere above it.
+driver_is_bound() {
+    path=$(readlink -f "$2")
+    while [ "${path#/sys/devices}" != "$path" ] && [ "$path" != /sys/devices ]; do
+        link=$(readlink "$path/driver") && [ "${link##*/}" = "$1" ] && return 0
+        path=${path%/*}
+    done
+    return 1
+}
+
 # within SECONDS COMMAND...: tries until the command succeeds.
 within() {
     left=$(($1 * 5))

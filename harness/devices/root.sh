@@ -3,16 +3,6 @@
 KEPT=/var/lib/kexec-harness/root-pattern
 PATTERN_BYTES=4194304
 
-# The driver is bound to the disk itself, to its controller, or anywhere above it.
-driver_is_bound() {
-    path=$(readlink -f "/sys/dev/block/$(mountpoint -d /)")
-    while [ "${path#/sys/devices}" != "$path" ] && [ "$path" != /sys/devices ]; do
-        link=$(readlink "$path/driver") && [ "${link##*/}" = "$DRIVER" ] && return 0
-        path=${path%/*}
-    done
-    return 1
-}
-
 pattern() {
     yes "$NONCE" | head -c "$PATTERN_BYTES"
 }
@@ -22,7 +12,7 @@ if [ "$STAGE" = before ]; then
     pattern | dd of="$KEPT" bs=65536 iflag=fullblock conv=fsync status=none || exit 1
 elif [ "$STAGE" = after ]; then
     disk=$(readlink -f "/sys/dev/block/$(mountpoint -d /)")
-    if driver_is_bound; then
+    if driver_is_bound "$DRIVER" "$disk"; then
         echo "ok driver ${disk##*/} with the root is bound to $DRIVER"
     else
         echo "fail driver ${disk##*/} with the root is not bound to $DRIVER"

@@ -21,16 +21,6 @@ wait_for_disks() {
     [ "$(disks_by_serial | wc -l)" -eq "$DISKS" ]
 }
 
-# The driver may be bound to the disk itself, to its controller, or anywhere above it.
-driver_is_bound() {
-    path=$(readlink -f "/sys/class/block/${1##*/}/device")
-    while [ "${path#/sys/devices}" != "$path" ] && [ "$path" != /sys/devices ]; do
-        link=$(readlink "$path/driver") && [ "${link##*/}" = "$DRIVER" ] && return 0
-        path=${path%/*}
-    done
-    return 1
-}
-
 # Each disk has a pattern of its own: one that answers for another is found out.
 pattern() {
     yes "$NONCE $1" | head -c "$PATTERN_BYTES"
@@ -65,7 +55,7 @@ check_flush() {
 }
 
 check_disk() {
-    if driver_is_bound "$1"; then
+    if driver_is_bound "$DRIVER" "/sys/class/block/${1##*/}/device"; then
         echo "ok driver $1 is bound to $DRIVER"
     else
         echo "fail driver $1 is not bound to $DRIVER"

@@ -36,6 +36,7 @@ def find_qemu(arch: str, binary: str | None = None) -> QemuBinary:
 
 
 @functools.cache
+@functools.cache
 def offers(qemu: QemuBinary, option: str) -> frozenset[str]:
     """The names that this QEMU knows for an option such as `-device` or `-machine`, as `help` lists them.
 

@@ -180,3 +180,8 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     skipped: dict[str, str] = {}
     #: the runs that this one was merged from, if it was
     parts: tuple[RunPart, ...] = ()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Name -> value of the run's settings, as far as its version of the harness had them."""
+        return {name: setting.value for name, setting in self.settings.items()}

@@ -117,7 +117,7 @@ Gates = Mapping[tuple[str, str], tuple[int, float]]
 
 
 def _how(run: RunInfo, margin: float, baseline: str) -> How:
-    values = {name: setting.value for name, setting in run.settings.items()}
+    values = run.values
     firmware_s, rate = (
         float(value) if isinstance(value := values.get(name), int | float) else None
         for name in ("firmware_seconds", "max_failure_rate")

@@ -202,10 +202,9 @@ def run_notes(run: RunInfo) -> tuple[str, ...]:
     ended = f"ended {visible(run.ended_at)}" if run.ended_at else "no end recorded: still running, or killed"
     notes: tuple[str, ...] = (f"started {visible(run.started_at)}, {ended}, seed {run.seed}", accelerator(run))
     notes += tuple(f"skipped: {visible(cell)}: {visible(reason)}" for cell, reason in run.skipped.items())
-    values = {name: setting.value for name, setting in run.settings.items()}
-    if (fault := values.get("fault")) is None:
+    if (fault := run.values.get("fault")) is None:
         return notes
-    share = percent(float(values["fault_rate"]))
+    share = percent(float(run.values["fault_rate"]))
     return (
         *notes,
         f"{visible(str(fault))} was injected into {share} % of its reboots on purpose: no rate here is a machine's own",

@@ -83,7 +83,7 @@ def mismatches(before: Side, after: Side, across: str | None) -> list[str]:
         if a.host.get(fact) != b.host.get(fact)
     ]
     for name in MACHINE_SETTINGS:
-        ours, theirs = (side.settings[name].value if name in side.settings else None for side in (a, b))
+        ours, theirs = a.values.get(name), b.values.get(name)
         if ours != theirs:
             found.append(f"other machine: {name} is {ours} and {theirs}")
     if _injected(a) != _injected(b):
@@ -98,9 +98,8 @@ def mismatches(before: Side, after: Side, across: str | None) -> list[str]:
 
 
 def _injected(run: RunInfo) -> str:
-    values = {name: setting.value for name, setting in run.settings.items()}
-    fault = values.get("fault")
-    return "none" if fault is None else f"{fault} into {values.get('fault_rate')}"
+    fault = run.values.get("fault")
+    return "none" if fault is None else f"{fault} into {run.values.get('fault_rate')}"
 
 
 def remarks(before: Side, after: Side) -> list[str]:
