@@ -156,6 +156,8 @@ class Usual(Struct, frozen=True):
     #: signatures of the oopses and warnings of its cold boots
     signatures: frozenset[str] = frozenset()
     slow_above_s: float | None = None
+    #: no hardware runs the guest's code
+    emulated: bool = False
     #: what the guest's devices were after the first cold boot; None if that is not known, or not to be compared
     devices: Inventory | None = None
 
@@ -266,6 +268,7 @@ def _judge(
         console_newlines=before.count("\n"),
         baseline=usual.signatures,
         slow_above_s=usual.slow_above_s,
+        emulated=usual.emulated,
         vcpu_s=used.on_cpu_s if used else None,
         vcpu_wait_s=used.waiting_s if used else None,
     )

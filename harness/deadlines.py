@@ -59,6 +59,10 @@ PATIENCE: dict[Stage, Patience] = {
     Stage.USERSPACE: Patience(420.0, 150.0, 60.0),
 }
 
+#: Where the CPU is emulated, loops of code that runs before a kernel - a boot loader's, a decompressor's - take up to
+#: fifteen times their usual time at random (docs/verdicts.md): 1.6 to over 30 s, spinning in place all along.
+EMULATED = {**PATIENCE, Stage.HANDOFF: Patience(180.0, 120.0, 90.0)}
+
 #: the stage that follows each milestone; None: power-on
 STAGE_AFTER: dict[Milestone | None, Stage] = {
     None: Stage.HANDOFF,
@@ -106,9 +110,13 @@ class GivenUp(Struct, frozen=True):
 
 
 class Deadlines:
-    """The limits of one cell. Feed it the boots that came up; ask it about the one that is under way."""
+    """The limits of one cell. Feed it the boots that came up; ask it about the one that is under way.
 
-    def __init__(self) -> None:
+    `emulated`: no hardware runs the guest's code.
+    """
+
+    def __init__(self, *, emulated: bool = False) -> None:
+        self._patience = EMULATED if emulated else PATIENCE
         self._times: dict[tuple[BootPath, Milestone | None], deque[float]] = {}
 
     def learn(self, milestones: Mapping[Milestone, float], path: BootPath) -> None:
@@ -120,7 +128,7 @@ class Deadlines:
 
     def limit(self, after: Milestone | None, path: BootPath) -> Limit:
         """How long it may take from this milestone to the next one, on this path."""
-        patience = PATIENCE[STAGE_AFTER.get(after, Stage.USERSPACE)]
+        patience = self._patience[STAGE_AFTER.get(after, Stage.USERSPACE)]
         times = self._known(after, path)
         if not times:
             first = patience.first_s

@@ -31,14 +31,21 @@ class Guest:
     """One machine under the hands of a scenario; whoever made the machine closes it."""
 
     def __init__(
-        self, machine: Machine, cell: Cell, device_set: DeviceSet, methods: Mapping[str, Method], seed: int
+        self,
+        machine: Machine,
+        cell: Cell,
+        device_set: DeviceSet,
+        methods: Mapping[str, Method],
+        seed: int,
+        *,
+        emulated: bool = False,
     ) -> None:
         self.machine = machine
         self.cell = cell
         self._device_set = device_set
         self._methods = methods
         self._seed = seed
-        self._deadlines = Deadlines()
+        self._deadlines = Deadlines(emulated=emulated)
         self._running: Running | None = None
         #: the devices before the first reboot
         self._devices: Inventory | None = None

@@ -10,7 +10,7 @@ from harness.classify.milestones import Progress
 from harness.classify.pulse import Pulse
 from harness.clock import ManualClock
 from harness.cycle import watch
-from harness.deadlines import DEAD_S, PATIENCE, Deadlines, Limit, Vigil
+from harness.deadlines import DEAD_S, EMULATED, PATIENCE, Deadlines, Limit, Vigil
 from harness.model import BootPath, ConsoleData, EndReason, Event, FailureClass, Heartbeat, Milestone, Stage, Vcpu
 from harness.qemu.replay import ReplayMachine
 
@@ -64,6 +64,15 @@ def ended(events: list[Event], deadlines: Deadlines) -> tuple[float, str]:
 
 def test_before_anything_is_known_there_is_patience():
     assert Deadlines().limit(Milestone.HANDOFF, KEXEC).silent_s == PATIENCE[Stage.HANDOFF].first_s
+
+
+def test_an_emulated_decompressor_is_given_more_time_and_nothing_else_is():
+    fast, emulated = learnt(*[boot(2.0)] * 50), Deadlines(emulated=True)
+    for milestones in [boot(2.0)] * 50:
+        emulated.learn(milestones, KEXEC)
+    assert emulated.limit(Milestone.HANDOFF, KEXEC).spin_s == EMULATED[Stage.HANDOFF].spin_floor_s
+    assert emulated.limit(Milestone.HANDOFF, KEXEC).silent_s == EMULATED[Stage.HANDOFF].floor_s
+    assert emulated.limit(Milestone.KERNEL, KEXEC) == fast.limit(Milestone.KERNEL, KEXEC)
 
 
 def test_a_fast_cell_is_given_up_at_the_floor_and_never_sooner():

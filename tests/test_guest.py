@@ -10,8 +10,9 @@ import pytest
 from harness.clock import Deadline, ManualClock
 from harness.errors import MachineError
 from harness.guest import Guest
+from harness.host.accel import AccelChoice
 from harness.lab import device_sets, methods
-from harness.model import AgentMessage, Cell, CommandReply, CommandSent, ConsoleData, Event, ProcessExit
+from harness.model import Accel, AgentMessage, Cell, CommandReply, CommandSent, ConsoleData, Event, ProcessExit
 from harness.pytest_guests import Guests
 from harness.reboot.base import command_line_with
 from harness.store import read_events
@@ -99,6 +100,8 @@ def test_the_next_kernels_command_line_has_this_nonce_and_no_earlier_one(tmp_pat
 
 
 class StubLab:
+    accel = AccelChoice(Accel.TCG, "a test", proven=True)
+
     def __init__(self) -> None:
         self.made: list[StubMachine] = []
 

@@ -274,6 +274,13 @@ def test_a_reboot_far_beyond_the_others_is_slow_unless_the_host_was_busy():
     assert verdict(kexec(), slow_above_s=15.0, vcpu_wait_s=6.0).outcome is Outcome.PASS
 
 
+def test_an_emulated_hand_off_makes_no_reboot_slow_and_hides_none():
+    handoff_s = classify(evidence(kexec())).phases.handoff_s
+    assert verdict(kexec(), slow_above_s=20.1 - handoff_s, emulated=True).outcome is Outcome.PASS
+    assert verdict(kexec(), slow_above_s=19.9 - handoff_s, emulated=True).failure_class is FailureClass.SLOW
+    assert verdict(kexec(), slow_above_s=20.1 - handoff_s).failure_class is FailureClass.SLOW
+
+
 # ---- live: a panic that is only announced ---------------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ from harness.devices.base import DeviceSet
 from harness.errors import MachineError, SystemDied
 from harness.model import (
     SETUP,
+    Accel,
     AgentMessage,
     BootPath,
     Cell,
@@ -92,8 +93,9 @@ class CellCampaign:
         self._store = store
         self._artefacts = artefacts
         self._say = say
-        self._deadlines = Deadlines()
-        self._usual = UsualOfCell()
+        emulated = identity.accel is Accel.TCG
+        self._deadlines = Deadlines(emulated=emulated)
+        self._usual = UsualOfCell(emulated=emulated)
         self._machine: Machine | None = None
         #: made with the first machine, whose clock it goes by
         self._rule: StopRule | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from harness.classify.milestones import own_seconds
 from harness.cycle import CycleResult, Usual
 from harness.devices.inventory import Inventory
 from harness.model import SETUP, BootPath, Outcome
@@ -17,9 +18,13 @@ DEVIATIONS, SHARE, SECONDS = 10.0, 1.0, 10.0
 
 
 class UsualOfCell:
-    """Learns from every cycle of a cell that passed; gives what the next one is held against."""
+    """Learns from every cycle of a cell that passed; gives what the next one is held against.
 
-    def __init__(self) -> None:
+    `emulated`: no hardware runs the guest's code.
+    """
+
+    def __init__(self, *, emulated: bool = False) -> None:
+        self._emulated = emulated
         self._signatures: set[str] = set()
         self._seconds: dict[str, list[float]] = {}
         #: of the first cold boot; None before it
@@ -27,7 +32,12 @@ class UsualOfCell:
 
     def of(self, method: str) -> Usual:
         """What is usual for the next reboot by `method`."""
-        return Usual(frozenset(self._signatures), slow_above(self._seconds.get(method, ())), self.devices)
+        return Usual(
+            frozenset(self._signatures),
+            slow_above(self._seconds.get(method, ())),
+            emulated=self._emulated,
+            devices=self.devices,
+        )
 
     def learn_signatures(self, signatures: Sequence[str]) -> None:
         """Take the oopses and warnings of a boot through firmware into account."""
@@ -35,12 +45,12 @@ class UsualOfCell:
 
     def learn(self, method: str, result: CycleResult) -> None:
         """Take a cycle into account; a cold boot's warnings count even if they are why it did not pass."""
-        verdict, phases = result.judgement.verdict, result.judgement.phases
+        verdict = result.judgement.verdict
         if verdict.path is BootPath.FIRMWARE and result.evidence.expectation.path is BootPath.FIRMWARE:
             self.learn_signatures(result.judgement.signatures)
-        if verdict.outcome is Outcome.PASS and phases.total_s is not None and method != SETUP:
-            waited = result.evidence.vcpu_wait_s or 0.0
-            self._seconds.setdefault(method, []).append(phases.total_s - waited)
+        took = own_seconds(result.judgement.phases, result.evidence)
+        if verdict.outcome is Outcome.PASS and took is not None and method != SETUP:
+            self._seconds.setdefault(method, []).append(took)
 
 
 def slow_above(seconds: Sequence[float]) -> float | None:

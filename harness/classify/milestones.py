@@ -16,6 +16,7 @@ from harness.model import (
     CommandSent,
     ConsoleData,
     Event,
+    Evidence,
     FirmwareData,
     Gap,
     Heartbeat,
@@ -326,3 +327,15 @@ def phases(at: dict[Milestone, float]) -> Phases:
         initrd_s=between(Milestone.INIT, Milestone.SYSTEMD),
         userspace_s=between(Milestone.SYSTEMD, Milestone.READY),
     )
+
+
+def own_seconds(took: Phases, evidence: Evidence) -> float | None:
+    """Seconds of a reboot that are the guest's own doing; None if it did not come up.
+
+    Without what its vCPUs waited for the host, and without the hand-off of an emulated CPU, whose speed at running boot
+    loaders and decompressors varies by a factor of ten (docs/verdicts.md).
+    """
+    if took.total_s is None:
+        return None
+    handoff = (took.handoff_s or 0.0) if evidence.emulated else 0.0
+    return took.total_s - handoff - (evidence.vcpu_wait_s or 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.classify.case import STARVED_SHARE, Case, Question
 from harness.classify.console import Sign
 from harness.classify.machine_questions import decided_by_text
+from harness.classify.milestones import own_seconds, phases
 from harness.model import BootPath, Confidence, FailureClass, Milestone, Span, Stage, Verdict
 
 MAX_UNITS = 20
@@ -224,13 +225,11 @@ def _degraded(case: Case) -> Verdict | None:
 
 
 def _slow(case: Case) -> Verdict | None:
-    limit, at = case.evidence.slow_above_s, case.progress.at
-    if limit is None or Milestone.TRIGGER not in at or Milestone.READY not in at:
+    limit, took = case.evidence.slow_above_s, own_seconds(phases(case.progress.at), case.evidence)
+    if limit is None or took is None or took <= limit:
         return None
-    took = at[Milestone.READY] - at[Milestone.TRIGGER] - (case.evidence.vcpu_wait_s or 0.0)
-    if took <= limit:
-        return None
-    reason = f"the reboot took {took:.1f} s, where this cell's others let expect {limit:.1f} s at most"
+    handoff = " without its hand-off" if case.evidence.emulated else ""
+    reason = f"the reboot took {took:.1f} s{handoff}, where this cell's others let expect {limit:.1f} s at most"
     return case.fail(FailureClass.SLOW, "slow", reason, confidence=Confidence.MEDIUM)
 
 

@@ -46,6 +46,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     baseline: frozenset[str] = frozenset()
     #: seconds from trigger to ready beyond which a reboot is slow for this cell; None while too little is known of it
     slow_above_s: float | None = None
+    #: no hardware ran the guest's code, so that the time before a kernel says nothing of the guest
+    emulated: bool = False
     #: CPU seconds that the vCPU threads used between trigger and end
     vcpu_s: float | None = None
     #: seconds those threads were runnable but waited for a host CPU

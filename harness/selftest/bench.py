@@ -20,7 +20,7 @@ from harness.deadlines import Deadlines
 from harness.errors import GuestGone, MachineError
 from harness.faults.machine import adapt
 from harness.lab import Lab, SavedMachine
-from harness.model import BootPath, Cell
+from harness.model import Accel, BootPath, Cell
 from harness.model.sizes import console_text
 from harness.qemu.argv import build, flatten
 from harness.qemu.machine import QemuMachine
@@ -45,9 +45,10 @@ class Bench:
 
     def __init__(self, lab: Lab, cell: Cell, cache_dir: Path, say: Callable[[str], None]) -> None:
         self.cell = cell
-        self.deadlines = Deadlines()
-        self.usual = UsualOfCell()
         self._lab = lab
+        emulated = lab.accel.accel is Accel.TCG
+        self.deadlines = Deadlines(emulated=emulated)
+        self.usual = UsualOfCell(emulated=emulated)
         self._say = say
         self._saved_machines = SavedMachines(cache_dir / "selftest", cell.image, self._made_of())
         self._saved: SavedMachine | None = None
