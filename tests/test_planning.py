@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import msgspec
 import numpy as np
@@ -18,8 +19,10 @@ from harness.stats.planning import (
     blocks_to_show_worse,
     chance_of,
     clean_cycles,
+    clean_cycles_when_watched,
     simulate_stopping,
 )
+from harness.stats.sequential import log_e_rate_below
 from harness.store import CellStore, create_run, write_run
 
 
@@ -105,6 +108,21 @@ def test_a_plan_in_words(results, capsys):
     assert "  149 clean cycles of one arm rule 2 % out (95 %)\n" in out
     assert "  60 clean blocks: anything under 4.9 % stays invisible (95 %)\n" in out
     assert f"a block takes 120 s on this host, as 3 cycles of 1 run in {results} did\n" in out
+
+
+def test_one_arm_is_held_against_a_rate_and_compared_with_nothing(results, capsys):
+    assert run(["plan", "--methods", "kexec", "--detect", "2%", "--results", str(results)]) == 0
+    out = capsys.readouterr().out
+    assert "no cold reboots to compare with: to show that kexec fails in less than 2 %\n" in out
+    assert "  STOP=fixed  149 blocks (2.5 h) without a failure rule 2 % out (95 %)\n" in out
+    assert "worse" not in out
+
+
+def test_looking_after_every_cycle_costs_cycles():
+    fixed, watched = clean_cycles(0.01), clean_cycles_when_watched(0.01)
+    assert fixed < watched < 2 * fixed
+    wanted = -math.log(0.05)
+    assert log_e_rate_below(0, watched - 1, 0.01) < wanted <= log_e_rate_below(0, watched, 0.01)
 
 
 def test_a_plan_for_programs(results, capsys):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 import numpy as np
 from msgspec import Struct
 
+from harness.campaign.gates import BASELINE
 from harness.campaign.history import Pace, pace
 from harness.campaign.session import host_facts
 from harness.cli.options import as_json, print_json, with_settings
@@ -22,6 +23,7 @@ from harness.stats.planning import (
     blocks_to_show_no_worse,
     blocks_to_show_worse,
     clean_cycles,
+    clean_cycles_when_watched,
     simulate_stopping,
 )
 from harness.stats.proportion import upper_bound
@@ -120,17 +122,11 @@ def work_out(
 
 def lines(found: Plan, known: Pace | None, settings: Settings) -> Iterator[str]:
     """The plan in words."""
-    level, power = f"{100 * found.confidence:.3g} %", f"{100 * found.power:.3g} %"
-    yield f"kexec fails in {_rate(found.detect)}, cold in {_rate(found.baseline_rate)}: to show that kexec is worse"
-    yield f"  STOP=fixed  {_blocks(found.fixed_worse, found)}, with {power} power at {level} confidence"
-    yield f"  STOP=auto   {_stopping(found.auto_worse, found, found.auto_worse.worse, 'worse')}"
-    if found.detect - found.baseline_rate < found.margin:
-        yield f"              ({_rate(found.detect)} is within MARGIN={_rate(found.margin)}: most end with 'no worse')"
-    yield f"  {found.clean_cycles} clean cycles of one arm rule {_rate(found.detect)} out ({level})"
-    yield ""
-    yield f"both fail in {_rate(found.baseline_rate)}: to show that kexec is no worse than {_rate(found.margin)} more"
-    yield f"  STOP=fixed  {_blocks(found.fixed_no_worse, found)}, with {power} power at {level} confidence"
-    yield f"  STOP=auto   {_stopping(found.auto_no_worse, found, found.auto_no_worse.no_worse, 'no worse')}"
+    if len(settings.methods) > 1 and BASELINE in settings.methods:
+        candidate = next(name for name in settings.methods if name != BASELINE)
+        yield from _compared(found, candidate)
+    else:
+        yield from _alone(found, settings.methods)
     yield ""
     yield f"BLOCKS={found.blocks}{_hours(found.blocks, found)}"
     yield f"  {sentences.invisible(found.blocks, found.invisible_below, found.confidence)}"
@@ -140,6 +136,32 @@ def lines(found: Plan, known: Pace | None, settings: Settings) -> Iterator[str]:
     else:
         times = f"{known.cycles} cycles of {known.runs} run{'' if known.runs == 1 else 's'} in {settings.results}"
         yield f"a block takes {found.seconds_per_block:.0f} s on this host, as {times} did"
+
+
+def _compared(found: Plan, candidate: str) -> Iterator[str]:
+    level, power = f"{100 * found.confidence:.3g} %", f"{100 * found.power:.3g} %"
+    rates = f"{candidate} fails in {_rate(found.detect)}, {BASELINE} in {_rate(found.baseline_rate)}"
+    yield f"{rates}: to show that {candidate} is worse"
+    yield f"  STOP=fixed  {_blocks(found.fixed_worse, found)}, with {power} power at {level} confidence"
+    yield f"  STOP=auto   {_stopping(found.auto_worse, found, found.auto_worse.worse, 'worse')}"
+    if found.detect - found.baseline_rate < found.margin:
+        yield f"              ({_rate(found.detect)} is within MARGIN={_rate(found.margin)}: most end with 'no worse')"
+    yield f"  {found.clean_cycles} clean cycles of one arm rule {_rate(found.detect)} out ({level})"
+    yield ""
+    no_worse = f"to show that {candidate} is no worse than {_rate(found.margin)} more"
+    yield f"both fail in {_rate(found.baseline_rate)}: {no_worse}"
+    yield f"  STOP=fixed  {_blocks(found.fixed_no_worse, found)}, with {power} power at {level} confidence"
+    yield f"  STOP=auto   {_stopping(found.auto_no_worse, found, found.auto_no_worse.no_worse, 'no worse')}"
+
+
+def _alone(found: Plan, names: Sequence[str]) -> Iterator[str]:
+    """Nothing is compared where there is no cold arm: each arm is held against a rate."""
+    watched = clean_cycles_when_watched(found.detect, found.confidence)
+    rate, level = _rate(found.detect), f"{100 * found.confidence:.3g} %"
+    each = f"{names[0]} fails" if len(names) == 1 else "each arm fails"
+    yield f"no cold reboots to compare with: to show that {each} in less than {rate}"
+    yield f"  STOP=fixed  {_blocks(found.clean_cycles, found)} without a failure rule {rate} out ({level})"
+    yield f"  STOP=auto MAX_FAILURE_RATE={rate.replace(' ', '')}  {_blocks(watched, found)} without a failure"
 
 
 def _rate(share: float) -> str:

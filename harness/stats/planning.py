@@ -13,7 +13,7 @@ from scipy.stats import binom, norm
 
 from harness.stats.exact import p_beyond_margin, p_worse
 from harness.stats.proportion import LEVEL
-from harness.stats.sequential import STAKES
+from harness.stats.sequential import STAKES, log_e_rate_below
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -52,6 +52,12 @@ def clean_cycles(rate: float, level: float = LEVEL) -> int:
     "success run theorem".
     """
     return math.ceil(math.log(1 - level) / math.log(1 - rate) - 1e-9)
+
+
+def clean_cycles_when_watched(rate: float, level: float = LEVEL) -> int:
+    """The same if one looks after every cycle and stops at the first that rules it out, as STOP=auto does."""
+    wanted = -math.log(1 - level)
+    return next(n for n in range(1, MAX_BLOCKS) if log_e_rate_below(0, n, rate) >= wanted)
 
 
 def blocks_to_show_worse(
