@@ -24,6 +24,7 @@ from harness.host import (
     firmware,
     firmware_files,
     missing_packages,
+    offers,
     probe_accel,
     tools,
 )
@@ -210,8 +211,17 @@ def test_a_named_qemu_that_is_none(bare, tmp_path):
     with pytest.raises(ConfigError, match=r"^qemu: /no/qemu is no program that can be run\n  QEMU= names "):
         find_qemu("x86_64", "/no/qemu")
     path = program(tmp_path / "other", "echo broken library >&2; exit 127")
-    with pytest.raises(InfraError, match=f"^{path} does not say which version it is: broken library\n  QEMU= names "):
+    with pytest.raises(InfraError, match=f"^{path} --version failed: broken library\n  QEMU= names "):
         find_qemu("x86_64", str(path))
+    path = program(tmp_path / "third", "echo hello")
+    with pytest.raises(InfraError, match=f"^{path} does not say which version it is: hello\n  QEMU= names "):
+        find_qemu("x86_64", str(path))
+
+
+def test_a_qemu_that_cannot_list_its_devices_is_broken_and_not_poor(tmp_path):
+    path = program(tmp_path / "qemu", "echo modules of another build >&2; exit 1")
+    with pytest.raises(InfraError, match=f"^{path} -device help failed: modules of another build\n"):
+        offers(QemuBinary(path, "10.0.2"), "-device")
 
 
 def test_every_program_of_the_table_has_a_package_and_is_named_when_it_is_missing(bare):

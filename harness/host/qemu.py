@@ -61,6 +61,9 @@ def _ask(path: Path, *arguments: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InfraError(f"{path} {' '.join(arguments)}: {error}") from error
+    if done.returncode != 0:
+        said = done.stderr.strip()[-500:] or f"status {done.returncode}"
+        raise InfraError(f"{path} {' '.join(arguments)} failed: {said}", mend=MEND)
     return done.stdout or done.stderr
 
 
