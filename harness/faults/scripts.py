@@ -21,7 +21,10 @@ def kexec_load_settings(*lines: str) -> str:
 
 
 def unit_at_boot(body: str, *, unit: str = ONLY_AFTER_KEXEC, service: str = "Type=oneshot") -> str:
-    """A service `fault` that the next boot starts; the system is not up before it is done. `body` is a shell script."""
+    """A service `fault` that the next boot starts; the system is not up before it is done. `body` is a shell script.
+
+    It comes before the getty of the console, which would hang up on a script that is printing there.
+    """
     return f"""
 set -e
 cat >/usr/local/sbin/fault <<'END'
@@ -32,7 +35,7 @@ chmod +x /usr/local/sbin/fault
 cat >/etc/systemd/system/fault.service <<'END'
 [Unit]
 Description=Something that goes wrong while the system starts
-Before=multi-user.target
+Before=multi-user.target serial-getty@ttyS0.service
 {unit}
 
 [Service]
