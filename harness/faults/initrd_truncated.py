@@ -14,6 +14,6 @@ FAULT = Fault(
     target=Target.LOAD,
     classes=(FailureClass.STOOD_ASIDE,),
     blame=Blame.LOADER,
-    sabotage=f"head -c 9000000 /initrd.img >{INITRD_COPY}\n"
+    sabotage=f"head -c $(($(wc -c </initrd.img) / 2)) /initrd.img >{INITRD_COPY}\n"
     + kexec_load_settings("KERNEL=/vmlinuz", f"INITRD={INITRD_COPY}"),
 )

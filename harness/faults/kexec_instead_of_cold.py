@@ -10,9 +10,10 @@ NAME = "kexec-instead-of-cold"
 
 FAULT = Fault(
     name=NAME,
-    summary="a loaded kernel is executed in the cold arm",
+    summary="a kernel is loaded and executed in the cold arm",
     target=Target.HANDOFF,
     classes=(FailureClass.UNEXPECTED_KEXEC,),
     method="cold",
-    sabotage="kexec --load /vmlinuz --initrd=/initrd.img --reuse-cmdline\n" + at_the_very_end("kexec --exec"),
+    # What is loaded any earlier, kexec-load unloads.
+    sabotage=at_the_very_end("kexec --load /vmlinuz --initrd=/initrd.img --reuse-cmdline && kexec --exec"),
 )
