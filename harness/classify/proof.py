@@ -5,13 +5,14 @@
 | qmp-reset | QEMU's | the machine was not reset | it was |
 | firmware-output | the firmware's, through a port of its own | it kept silent | it printed |
 | bootloader-type | the new kernel's | the boot loader's type is kexec's | it is any other |
-| command-line | the new kernel's | it carries this cycle's nonce | it carries none |
+| command-line | the new kernel's | it carries this cycle's nonce | it carries none (see below) |
 | kernel-log | the old kernel's | it said that it starts the loaded kernel | it said that it restarts the machine |
 | boot-id | the running kernel's | cannot tell; contradicts if it is the old one | |
 
 At least one channel outside the guest and one of the new kernel must agree, and none may contradict: that nothing
 was seen to reset is no proof while the kernel keeps silent, and a kernel alone may lie. A channel that cannot tell
-(a firmware that never prints, an architecture without the number) abstains.
+(a firmware that never prints, an architecture without the number) abstains. So does a command line without a nonce,
+where none was to be and the boot loader's type is kexec's: whoever else executes a kernel knows no nonce.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ def prove(progress: Progress, expectation: Expectation) -> tuple[BootPath, tuple
     if progress.ready is None:
         return BootPath.NONE, (_qmp_reset(progress),)
     outside = (_qmp_reset(progress), _firmware_output(progress, expectation))
-    kernels = (_bootloader_type(progress, expectation.arch), _command_line(progress, expectation.nonce))
+    bootloader_type = _bootloader_type(progress, expectation.arch)
+    anothers = expectation.path is BootPath.FIRMWARE and bootloader_type.path is BootPath.KEXEC
+    kernels = (bootloader_type, _command_line(progress, expectation.nonce, anothers_kexec=anothers))
     proofs = (*outside, *kernels, _kernel_log(progress), _boot_id(progress, expectation.boot_id_before))
     paths = {proof.path for proof in proofs if proof.path is not None}
     if len(paths) > 1:
@@ -60,7 +63,7 @@ def _bootloader_type(progress: Progress, arch: str) -> Proof:
     return Proof("bootloader-type", path, f"bootloader_type is {found}")
 
 
-def _command_line(progress: Progress, nonce: str) -> Proof:
+def _command_line(progress: Progress, nonce: str, *, anothers_kexec: bool) -> Proof:
     found = (progress.ready or {}).get("cmdline_nonce")
     asked = progress.identity.cmdline_nonce if progress.identity else None
     if asked is not None and isinstance(found, str) and asked != found:
@@ -68,7 +71,8 @@ def _command_line(progress: Progress, nonce: str) -> Proof:
     if found == nonce:
         return Proof("command-line", BootPath.KEXEC, "the command line carries this cycle's nonce")
     if found == "":
-        return Proof("command-line", BootPath.FIRMWARE, "the command line carries no nonce")
+        path = None if anothers_kexec else BootPath.FIRMWARE
+        return Proof("command-line", path, "the command line carries no nonce")
     if isinstance(found, str):
         return Proof("command-line", BootPath.CONFLICT, "the command line carries another cycle's nonce")
     return Proof("command-line", None, "the guest does not say")
