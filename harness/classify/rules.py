@@ -284,7 +284,8 @@ SYMPTOMS: tuple[TextRule, ...] = (
         FailureClass.FSCK_FAILED,
         re.compile(
             r"systemd-fsck\[\d+\]: .*(?:UNEXPECTED INCONSISTENCY|RUN fsck MANUALLY)"
-            r"|^\[FAILED\] Failed to start .*(?:systemd-fsck|File System Check on )"
+            # A log without carriage returns has the progress of the check before it.
+            r"|(?:^|% complete\S{1,3} *)\[FAILED\] Failed to start .*(?:systemd-fsck|File System Check on )"
             r"|systemd\[1\]: Failed to start .*(?:systemd-fsck|File System Check on )"
         ),
         "the check of a file system failed: {line}",
