@@ -10,8 +10,8 @@ MAKEFLAGS += --no-print-directory
 # Settings of a run. Given on the command line they reach the harness as KEXEC_<NAME> in its environment, never
 # through a shell, so that a value may hold spaces, quotes and dollar signs.
 # (harness/config/table.py has them all; a test compares.)
-SETTINGS := DEVICE IMAGE FIRMWARE LOADER KERNEL MODULES INITRD METHODS BLOCKS JOBS SEED STOP RESULTS ACCEL MIRROR SELECT \
-            FAULT FAULT_RATE CHAIN MEMORY SMP MARGIN FAILURE_BUDGET MAX_FAILURE_RATE MAX_SLOWDOWN FIRMWARE_SECONDS \
+SETTINGS := DEVICE IMAGE FIRMWARE LOADER KERNEL MACHINE MODULES INITRD METHODS BLOCKS JOBS SEED STOP RESULTS ACCEL MIRROR \
+            SELECT FAULT FAULT_RATE CHAIN MEMORY SMP MARGIN FAILURE_BUDGET MAX_FAILURE_RATE MAX_SLOWDOWN FIRMWARE_SECONDS \
             CYCLE_SECONDS SHARD MATRIX IMAGES_DIR CACHE_DIR QEMU SCREEN KEEP_DISK KEEP_MEMORY ARTEFACTS_MIB DEVICE_ARGS
 # pytest's -k, the Python that `make setup` uses, which readers to fuzz and for how long.
 OTHERS := K PYTHON FUZZ SECONDS
@@ -61,7 +61,7 @@ help:
 	@echo
 	@echo '  soak      reboot one machine by kexec and cold in blocks, and compare:'
 	@echo '            make soak DEVICE=virtio-net IMAGE=debian-13 BLOCKS=10 METHODS=kexec,cold FIRMWARE=seabios'
-	@echo '                 LOADER=grub KERNEL=default SEED=1 STOP=auto RESULTS=results ACCEL=auto JOBS=1'
+	@echo '                 LOADER=grub KERNEL=default MACHINE=q35 SEED=1 STOP=auto RESULTS=results ACCEL=auto JOBS=1'
 	@echo '  scenarios  every scenario but the soak, on the default cell or others: make scenarios SELECT=releases JOBS=2'
 	@echo '  matrix    the soak on a selection of cells of scenarios/matrix.toml, with its cost said first:'
 	@echo '            make matrix SELECT=smoke|devices|distros|full, and SHARD=2/5 SEED=1 for one of five machines'

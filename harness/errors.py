@@ -8,6 +8,7 @@
     │   ├── Unsupported          this QEMU, firmware or kernel does not have what was asked for: a reason to skip
     │   ├── ImageError           an image could not be built, or is not what its checksum says
     │   └── MachineError         QEMU could not be started or does not answer
+    │       ├── Refused          QEMU ended at once: it did not take its command line
     │       ├── GuestGone        the guest or QEMU went away while it was being talked to
     │       └── SystemDied       a system that had come up did not last until its next reboot
     └── StoreError               results on disk that cannot be read or written
@@ -80,6 +81,14 @@ class ImageError(InfraError):
 
 class MachineError(InfraError):
     """QEMU could not be started or does not answer."""
+
+
+class Refused(MachineError):
+    """QEMU ended before its machine was there; `said` is what it printed."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"QEMU ended at once; it said: {said or '(nothing)'}")
+        self.said = said
 
 
 class GuestGone(MachineError):

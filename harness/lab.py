@@ -16,18 +16,29 @@ from harness.clock import Clock
 from harness.config import Known, Settings
 from harness.config.cells import TOGETHER
 from harness.devices.base import DISK_MIB, ROOT, DeviceSet, several
-from harness.devices.needs import lacking
+from harness.devices.needs import fitted, lacking
 from harness.errors import ConfigError, InfraError, NoSpace, Unsupported
 from harness.faults.base import Fault
 from harness.images.own_kernel import OwnKernel, release_of, with_own_kernel
 from harness.images.probe_kit import ensure_probe_kit
-from harness.model import Accel, Cell, KernelChoice, Loader, Option, find_release, is_kernel_file, kernel_choice
-from harness.model.architectures import ARCHITECTURES
+from harness.model import (
+    Accel,
+    Cell,
+    Firmware,
+    KernelChoice,
+    Loader,
+    Option,
+    find_release,
+    is_kernel_file,
+    kernel_choice,
+)
+from harness.model.architectures import ARCHITECTURES, MachineType
 from harness.qemu.argv import MachineSpec, build, flatten, no_commas, parse
 from harness.qemu.folder import PrivateFolder
 from harness.qemu.machine import QemuMachine
 from harness.reboot.base import Method
 from harness.registry import collect, lookup, members, unknown
+from harness.rehearsal import why_refused
 
 #: what the root disk hangs on unless the device set says otherwise
 DEFAULT_ROOT: tuple[Option, ...] = (("-device", f"virtio-blk-pci,drive={ROOT},bootindex=1"),)
@@ -81,29 +92,30 @@ def machine_spec(
     folder: Path,
     accel: Accel,
     ovmf_code: Path | None = None,
+    seabios: Path | None = None,
     direct_boot: DirectBoot | None = None,
 ) -> MachineSpec:
     """What a machine of this cell is made of; pure. Raises ConfigError for a machine type or device set unknown."""
-    arch = ARCHITECTURES[cell.arch]
-    if cell.machine not in arch.machines:
-        raise ConfigError(unknown(cell.machine, "machine type", arch.machines), key="machine")
+    board = _board(cell)
     devices_here = device_set_of(cell)
     root = devices_here.root_argv(Path(no_commas(str(folder))))
     return MachineSpec(
         cell=cell,
+        machine=board,
         accel=accel,
         memory_mib=settings.memory,
         cpus=settings.smp,
         screen=bool(settings.screen),
         folder=folder,
         root_disk=folder / "root.qcow2",
-        device_options=tuple(devices_here.argv(Path(no_commas(str(folder))))),
+        device_options=tuple(fitted(devices_here.argv(Path(no_commas(str(folder)))), board)),
         more_options=tuple(_own_options(settings)),
-        root_options=tuple(root) if root else DEFAULT_ROOT,
+        root_options=tuple(fitted(root or DEFAULT_ROOT, board)),
         disks=tuple(devices_here.disk_names),
         folders=tuple(devices_here.folder_names),
         helpers=tuple(devices_here.helpers_in(folder)),
         echoes=len(devices_here.members),
+        seabios=seabios,
         ovmf_code=ovmf_code,
         ovmf_vars=folder / "ovmf-vars.fd" if ovmf_code else None,
         kernel=direct_boot.kernel if direct_boot else None,
@@ -135,6 +147,8 @@ class Lab:
         self._clock = clock
         self._say = say
         self._images: dict[str, images.BuiltImage] = {}
+        #: machine type and device set -> why there is no such machine
+        self._refusals: dict[tuple[str, str], str | None] = {}
 
     @cached_property
     def qemu(self) -> host.QemuBinary:
@@ -209,18 +223,53 @@ class Lab:
             folder=folder,
             accel=self.accel.accel,
             ovmf_code=host.firmware_files(cell.firmware).code,
+            seabios=host.seabios_for(_board(cell)) if cell.firmware is Firmware.SEABIOS else None,
             direct_boot=boot,
         )
 
     def why_unsupported(self, cell: Cell) -> str | None:
-        """What this QEMU lacks for the cell, asked of the binary; None if it has everything. Raises InfraError."""
-        device_set = device_set_of(cell)
-        options = [*(device_set.root_argv(Path("MACHINE")) or ()), *device_set.argv(Path("MACHINE"))]
+        """What this QEMU lacks for the cell, asked of the binary; None if it has everything.
+
+        Raises InfraError, or ConfigError as `machine_spec`.
+        """
+        spec = machine_spec(cell, self._settings.for_cell(cell), folder=Path("MACHINE"), accel=Accel.TCG)
+        board = spec.machine
+        if board.qemu not in host.offers(self.qemu, "-machine"):
+            return f"QEMU {self.qemu.version} has no machine type {board.qemu}"
+        for part in (cell.firmware, cell.loader):
+            if part in board.cannot:
+                return f"{board.name} and {part.value}: {board.cannot[part]}"
+        options = [*spec.root_options, *spec.device_options]
         missing = lacking(options, lambda option: host.offers(self.qemu, option))
         if missing:
             return f"QEMU {self.qemu.version} has no {', no '.join(missing)}"
-        absent = next((helper for helper in device_set.helpers_in(Path("MACHINE")) if not helper.find()), None)
-        return f"this host has no {absent.program} (Debian package {absent.package})" if absent else None
+        absent = next((helper for helper in spec.helpers if not helper.find()), None)
+        if absent is not None:
+            return f"this host has no {absent.program} (Debian package {absent.package})"
+        return self._why_refused(cell)
+
+    def _why_refused(self, cell: Cell) -> str | None:
+        """Why QEMU does not take the device set on this board; the one that it is made for is not asked."""
+        if cell.machine == ARCHITECTURES[cell.arch].machines[0].name:
+            return None
+        key = (cell.machine, cell.device_set)
+        if key not in self._refusals:
+            self._refusals[key] = self._rehearse(cell)
+        return self._refusals[key]
+
+    def _rehearse(self, cell: Cell) -> str | None:
+        plain = structs.replace(cell, firmware=Firmware.SEABIOS, loader=Loader.GRUB)
+        folder = _make_folder()
+        try:
+            spec = machine_spec(plain, self._settings.for_cell(cell), folder=folder.path, accel=Accel.TCG)
+            images.create_empty(spec.root_disk)
+            _lend(spec)
+        except BaseException:
+            folder.remove()
+            raise
+        machine = QemuMachine(self.qemu.path, spec, folder, self._clock)
+        reason = why_refused(machine, device_set_of(cell).needed_of_the_board)
+        return f"QEMU {self.qemu.version}, {cell.machine}: {reason}" if reason else None
 
     def command_line(self, cell: Cell) -> list[str]:
         """QEMU's command line for this cell, with a placeholder for the machine's private folder."""
@@ -252,11 +301,7 @@ class Lab:
             else:
                 shutil.copyfile(start_from.root_disk, spec.root_disk)
                 spec = structs.replace(spec, snapshot=start_from.snapshot)
-            for name in spec.folders:
-                (folder.path / name).mkdir()
-            for name in spec.disks:
-                with (folder.path / name).open("wb") as disk:
-                    os.truncate(disk.fileno(), DISK_MIB << 20)
+            _lend(spec)
             template = host.firmware_files(cell.firmware).vars
             if spec.ovmf_vars is not None and template is not None:
                 shutil.copyfile(template, spec.ovmf_vars)
@@ -264,6 +309,23 @@ class Lab:
             folder.remove()
             raise
         return QemuMachine(self.qemu.path, spec, folder, self._clock)
+
+
+def _board(cell: Cell) -> MachineType:
+    board = ARCHITECTURES[cell.arch].machine(cell.machine)
+    if board is None:
+        known = [machine.name for machine in ARCHITECTURES[cell.arch].machines]
+        raise ConfigError(unknown(cell.machine, "machine type", known), key="machine")
+    return board
+
+
+def _lend(spec: MachineSpec) -> None:
+    """Make the disks and folders that the device sets borrow."""
+    for name in spec.folders:
+        (spec.folder / name).mkdir()
+    for name in spec.disks:
+        with (spec.folder / name).open("wb") as disk:
+            os.truncate(disk.fileno(), DISK_MIB << 20)
 
 
 def _make_folder() -> PrivateFolder:

@@ -21,13 +21,17 @@ READY = (
 Steps = list[tuple[str, object]]
 
 
-def fake_machine(settings: Settings, tmp_path: Path, steps: Steps) -> QemuMachine:
-    """A machine that plays these steps once it is told to run: (channel, text) or what `fake_qemu.Fake.play` knows."""
-    program = tmp_path / "qemu"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
-    program.chmod(0o755)
+def fake_machine(settings: Settings, tmp_path: Path, steps: Steps, program: str | None = None) -> QemuMachine:
+    """A machine that plays these steps once it is told to run: (channel, text) or what `fake_qemu.Fake.play` knows.
+
+    `program` is a shell script in its place.
+    """
+    qemu = tmp_path / "qemu"
+    script = program or f'exec {sys.executable} {FAKE} "$@"'
+    qemu.write_text(f"#!/bin/sh\n{script}\n")
+    qemu.chmod(0o755)
     folder = PrivateFolder()
     (folder.path / "play.json").write_text(json.dumps(steps))
     cell = Cell(image="debian-13", device_set="virtio-net")
     spec = machine_spec(cell, settings, folder=folder.path, accel=Accel.TCG)
-    return QemuMachine(program, spec, folder, HostClock())
+    return QemuMachine(qemu, spec, folder, HostClock())

@@ -14,6 +14,8 @@ import threading
 from pathlib import Path
 
 REGISTERS = "\nCPU#0\nRIP={ip:016x} RFL={flags:08x} [-------] CPL=0 II=0 A20=1 SMM=0 HLT={halted}\n"
+#: the board's own devices, as `info qtree` lists them
+TREE = 'bus: main-system-bus\r\n  type System\r\n  dev: hpet, id ""\r\n    gpio-in "" 2\r\n  dev: i8042, id ""\r\n'
 
 
 class Fake:
@@ -31,7 +33,7 @@ class Fake:
         self.status, self.halted, self.flags, self.ip = "running", 0, 0x246, 0xFFFFFFFF81000000
         self.idle = threading.Event()
 
-    def answer(self, command: str) -> object:
+    def answer(self, command: str, arguments: dict[str, object]) -> object:
         match command:
             case "query-cpus-fast":
                 return [{"thread-id": threading.get_native_id()}]
@@ -39,6 +41,8 @@ class Fake:
                 return {"status": self.status}
             case "query-blockstats":
                 return [{"stats": {"rd_operations": 1, "wr_operations": 2, "flush_operations": 3}}]
+            case "human-monitor-command" if arguments["command-line"] == "info qtree":
+                return TREE
             case "human-monitor-command":
                 return REGISTERS.format(ip=self.ip, flags=self.flags, halted=self.halted)
             case "cont":
@@ -59,7 +63,7 @@ class Fake:
                 except ValueError:
                     break
                 said = said.lstrip()[end:]
-                reply = {"return": self.answer(request["execute"])}
+                reply = {"return": self.answer(request["execute"], request.get("arguments", {}))}
                 reply |= {"id": request["id"]} if "id" in request else {}
                 qmp.sendall(json.dumps(reply).encode() + b"\n")
 

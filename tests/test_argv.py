@@ -27,6 +27,7 @@ def spec(device: str, *, accel: Accel = Accel.TCG, **cell: object) -> MachineSpe
         folder=Path("/run/m"),
         accel=accel,
         ovmf_code=Path("/fw/OVMF_CODE.fd") if chosen.firmware is Firmware.OVMF else None,
+        seabios=Path("/fw/bios-microvm.bin") if chosen.machine == "microvm" else None,
         direct_boot=direct if chosen.loader is Loader.DIRECT else None,
     )
 
@@ -36,6 +37,8 @@ SPECS = {
     "firmware-ovmf": spec("e1000e", firmware=Firmware.OVMF),
     "loader-direct": spec("virtio-net", loader=Loader.DIRECT),
     "accel-kvm": spec("virtio-net", accel=Accel.KVM),
+    **{f"machine-{name}": spec("virtio-net", machine=name) for name in ("i440fx", "microvm")},
+    "machine-microvm-direct": spec("virtio-scsi", machine="microvm", loader=Loader.DIRECT),
     "screen": structs.replace(spec("virtio-net"), screen=True),
 }
 

@@ -77,6 +77,15 @@ def test_a_dimension_that_is_named_takes_the_place_of_the_selections(matrix, set
     ]
 
 
+def test_a_machine_type_is_named_as_people_name_it(matrix, settings, known):
+    named = expand(matrix(), settings(machine="q35,i440fx"), known)
+    assert ids(named.cells) == ["debian-13+virtio-net+seabios", "debian-13+virtio-net+seabios+i440fx"]
+    with pytest.raises(ConfigError) as caught:
+        expand(matrix(), settings(machine="pc"), known)
+    problem = "unknown machine type 'pc'; known: q35, i440fx, microvm; QEMU's pc is called i440fx here"
+    assert str(caught.value) == f"command line --kexec-machine: {problem}"
+
+
 def test_a_device_that_no_axis_has_can_still_be_named(matrix, settings, known):
     assert ids(expand(matrix(), settings(device="ahci"), known).cells) == ["debian-13+ahci+seabios"]
 
@@ -119,7 +128,7 @@ def test_nothing_left_to_run_is_an_error_with_the_reasons(matrix, settings, know
 def test_every_cell_holds_what_exists_whether_or_not_an_axis_has_it(matrix, known):
     expansion = every_cell(matrix(), known)
     assert Cell(image="debian-12", device_set="ahci", loader=Loader.DIRECT) in expansion.cells
-    assert len(expansion.cells) + len(expansion.excluded) == 2 * 4 * 2 * 2
+    assert len(expansion.cells) + len(expansion.excluded) == 2 * 4 * 2 * 2 * 3
     assert len(set(expansion.cells)) == len(expansion.cells)
 
 
@@ -219,7 +228,7 @@ MEND_NAMES = "\n  give a name in quotes, or a list of them in brackets"
             "firmwares = [",
             (
                 "m.toml:4: axes.firmwares: unknown key 'firmwares'; "
-                "known: image, device, firmware, loader, kernel; did you mean firmware?"
+                "known: image, device, firmware, loader, kernel, machine; did you mean firmware?"
             ),
         ),
         ("[axes]", "[[axes]]", "m.toml:1: axes: expected a table, got a list"),

@@ -206,6 +206,7 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
         "FIRMWARE": cell.firmware.value,
         "LOADER": cell.loader.value,
         "KERNEL": str(Path(cell.kernel).expanduser().resolve()) if is_kernel_file(cell.kernel) else cell.kernel,
+        "MACHINE": cell.machine,
         "METHODS": ",".join(settings.methods),
         "SEED": str(settings.seed),
         "CHAIN": str(settings.chain),

@@ -21,6 +21,7 @@ from harness.config.table import DIMENSIONS
 from harness.errors import InfraError
 from harness.lab import DirectBoot, Lab, known_names, machine_spec
 from harness.model import Accel, Cell, Firmware, Loader
+from harness.model.architectures import ARCHITECTURES
 from harness.qemu.argv import MachineSpec, build, flatten, to_text
 from harness.registry import lookup
 
@@ -182,10 +183,17 @@ def example_spec(cell: Cell, settings: Settings) -> MachineSpec:
         folder=folder,
         accel=Accel.KVM if settings.accel == "kvm" else Accel.TCG,
         ovmf_code=Path("/usr/share/OVMF/OVMF_CODE.fd") if cell.firmware is Firmware.OVMF else None,
+        seabios=_example_seabios(cell),
         direct_boot=DirectBoot(folder / "vmlinuz", folder / "initrd.img", command_line)
         if cell.loader is Loader.DIRECT
         else None,
     )
+
+
+def _example_seabios(cell: Cell) -> Path | None:
+    board = ARCHITECTURES[cell.arch].machine(cell.machine)
+    files = board.seabios if board and cell.firmware is Firmware.SEABIOS else ()
+    return Path(files[0]) if files else None
 
 
 COMMAND = matrix_group

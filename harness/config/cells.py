@@ -11,15 +11,16 @@ from harness.config.matrix import Matrix
 from harness.config.rows import fits
 from harness.config.settings import Settings
 from harness.config.shards import assign
-from harness.config.table import DIMENSIONS
+from harness.config.table import DIMENSIONS, MACHINES
 from harness.errors import ConfigError
 from harness.model import Cell, Firmware, Loader, is_kernel_file, kernel_choice
+from harness.model.architectures import ARCHITECTURES
 from harness.registry import unknown
 
 #: dimension -> its names
 Choice = Mapping[str, tuple[str, ...]]
 #: what messages call a name of each dimension
-KINDS = {"device": "device set"}
+KINDS = {"device": "device set", "machine": "machine type"}
 #: why `direct` cannot go from one kernel to another
 ONE_KERNEL = "QEMU's -kernel is one kernel for as long as a machine runs: no cold reboot leads to another"
 #: between the names of device sets that one machine has
@@ -35,6 +36,7 @@ class Known(Struct, frozen=True, kw_only=True):
     faults: tuple[str, ...] = ()
     firmware: tuple[str, ...] = tuple(Firmware)
     loader: tuple[str, ...] = tuple(Loader)
+    machine: tuple[str, ...] = MACHINES
 
 
 class Excluded(Struct, frozen=True):
@@ -105,7 +107,13 @@ def _shard(expansion: Expansion, settings: Settings) -> Expansion:
 def every_cell(matrix: Matrix, known: Known) -> Expansion:
     """All that could run here: the matrix's axes and rows, and every device set and image that exists."""
     cells = dict.fromkeys(_cells(matrix, {}))
-    whole = {**matrix.axes.named(), "image": known.image, "device": known.device, "loader": known.loader}
+    whole = {
+        **matrix.axes.named(),
+        "image": known.image,
+        "device": known.device,
+        "loader": known.loader,
+        "machine": known.machine,
+    }
     cells.update(dict.fromkeys(_product(whole)))
     return _without_excluded(matrix, list(cells))
 
@@ -150,7 +158,11 @@ def _problem(dimension: str, name: str, known: Known) -> str | None:
     names = getattr(known, dimension)
     parts = name.split(TOGETHER) if dimension == "device" else [name]
     wrong = next((part for part in parts if part not in names), None)
-    return None if wrong is None else unknown(wrong, KINDS.get(dimension, dimension), names)
+    if wrong is None:
+        return None
+    boards = [board for arch in ARCHITECTURES.values() for board in arch.machines] if dimension == "machine" else []
+    called = next((f"; QEMU's {wrong} is called {board.name} here" for board in boards if board.qemu == wrong), "")
+    return unknown(wrong, KINDS.get(dimension, dimension), names) + called
 
 
 def _cells(matrix: Matrix, narrowed: Choice) -> Iterator[Cell]:
@@ -175,6 +187,7 @@ def _product(choice: Choice) -> Iterator[Cell]:
             firmware=Firmware(values["firmware"]),
             loader=Loader(values["loader"]),
             kernel=values["kernel"],
+            machine=values["machine"],
         )
 
 

@@ -23,6 +23,7 @@ class Axes(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     firmware: Names = "seabios"
     loader: Names = "grub"
     kernel: Names = "default"
+    machine: Names = "q35"
 
 
 class ExcludeRow(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):

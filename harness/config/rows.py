@@ -38,6 +38,7 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     firmware: Names | None = None
     loader: Names | None = None
     kernel: Names | None = None
+    machine: Names | None = None
 
     def named(self) -> dict[str, tuple[str, ...]]:
         """Dimension -> its names, for those that are named."""
@@ -61,6 +62,7 @@ def fits(cell: Cell, choice: Mapping[str, tuple[str, ...]]) -> bool:
         "firmware": cell.firmware,
         "loader": cell.loader,
         "kernel": cell.kernel,
+        "machine": cell.machine,
     }
     return all(values[dimension] in names for dimension, names in choice.items())
 

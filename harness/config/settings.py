@@ -47,6 +47,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     firmware: tuple[str, ...]
     loader: tuple[str, ...]
     kernel: tuple[str, ...]
+    machine: tuple[str, ...]
     #: of the one kernel that is a file
     modules: Path | None
     initrd: Path | None

@@ -9,6 +9,7 @@ import platformdirs
 from msgspec import Struct
 
 from harness.model import Firmware, Loader
+from harness.model.architectures import ARCHITECTURES
 
 #: the folder that this package's checkout is
 PROJECT = Path(__file__).resolve().parents[2]
@@ -16,6 +17,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 #: the longest campaign: a block every second for eleven days
 MAX_BLOCKS = 1_000_000
 MAX_SEED = 2**63 - 1
+#: every machine type, as people name it
+MACHINES = tuple(dict.fromkeys(machine.name for arch in ARCHITECTURES.values() for machine in arch.machines))
 
 
 class Kind(StrEnum):
@@ -94,6 +97,7 @@ SETTINGS: tuple[Definition, ...] = (
     _dimension("firmware", "firmware of the machine: seabios, ovmf", "seabios,ovmf", tuple(Firmware)),
     _dimension("loader", "how a cold boot gets its kernel: grub, direct", "grub", tuple(Loader)),
     _dimension("kernel", "kernel: default, 6.12, from one to another '6.1->6.12', or a file ./bzImage", "6.12"),
+    _dimension("machine", f"machine type: {', '.join(MACHINES)}", "q35,i440fx"),
     Definition(
         name="modules",
         kind=Kind.PATH,

@@ -113,6 +113,8 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     modules: tuple[str, ...] | None = None
     #: first release of QEMU that has it; "" for one that is older than any in use. For people: the binary is asked
     since: str = ""
+    #: devices, by QEMU's names, that the board must have of its own
+    of_the_board: tuple[str, ...] = ()
     #: disks of `DISK_MIB` MiB that it borrows
     disks: int = 0
     #: empty folders that it borrows, by name below the machine's folder
@@ -153,6 +155,11 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     def members(self) -> tuple[DeviceSet, ...]:
         """The sets that it is made of: itself, unless it is several at once."""
         return self.parts or (self,)
+
+    @property
+    def needed_of_the_board(self) -> list[str]:
+        """Devices, by QEMU's names, that the board must have of its own."""
+        return [name for part in self.members for name in part.of_the_board]
 
     @property
     def disk_names(self) -> list[str]:

@@ -19,6 +19,7 @@ DEVICE_SETS = (
         options=lambda _: [],
         script="input.sh",
         driver="psmouse",
+        of_the_board=("i8042",),
         values={"INPUTS": "AT Translated Set 2 keyboard|ImExPS/2 Generic Explorer Mouse"},
     ),
 )

@@ -24,6 +24,8 @@ class Row(Struct, frozen=True, kw_only=True):
     #: 0: not armed
     seconds: int
     summary: str
+    #: what it is a part of, if the board has it anyway
+    of_the_board: tuple[str, ...] = ()
 
 
 ROWS = (
@@ -53,6 +55,7 @@ ROWS = (
         identity="iTCO_wdt",
         seconds=300,
         summary="TCO timer of Q35's ICH9, which the machine has anyway, here with the power to reset",
+        of_the_board=("ICH9-LPC",),
     ),
 )
 
@@ -65,6 +68,7 @@ def _set(row: Row) -> DeviceSet:
         script="watchdog.sh",
         driver=row.driver,
         modules=(row.module,),
+        of_the_board=row.of_the_board,
         values={"IDENTITY": row.identity, "MODULE": row.module, "SECONDS_ARMED": str(row.seconds)},
     )
 

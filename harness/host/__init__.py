@@ -2,7 +2,7 @@
 
 from harness.host.accel import AccelChoice, ProbeResult, boot_probe, probe_accel
 from harness.host.doctor import Finding, Status, doctor
-from harness.host.firmware import FirmwareFiles, firmware_files
+from harness.host.firmware import FirmwareFiles, firmware_files, seabios_for
 from harness.host.qemu import QemuBinary, find_qemu, offers
 from harness.host.tools import find_tool, missing_packages, tools
 
@@ -21,5 +21,6 @@ __all__ = [
     "missing_packages",
     "offers",
     "probe_accel",
+    "seabios_for",
     "tools",
 ]

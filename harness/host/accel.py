@@ -130,7 +130,7 @@ def probe_argv(accel: Accel, qemu: QemuBinary, kernel: Path, initrd: Path, nonce
     return [
         str(qemu.path),
         *("-nodefaults", "-no-user-config", "-no-reboot"),
-        *("-machine", arch.machines[0]),
+        *("-machine", arch.machines[0].qemu),
         *("-accel", accel.value),
         *("-cpu", arch.cpu[accel]),
         *("-m", "512M"),

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from harness.errors import InfraError
 from harness.model import Firmware
+from harness.model.architectures import MachineType
 
 #: QEMU's firmware descriptors, most specific first (qemu: docs/interop/firmware.json)
 DESCRIPTORS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
@@ -45,6 +46,20 @@ def firmware_files(firmware: Firmware, descriptors: Sequence[Path] = DESCRIPTORS
     for found in described(descriptors):
         return found
     raise InfraError("OVMF is not installed on this host", mend="install it: apt-get install ovmf")
+
+
+def seabios_for(machine: MachineType) -> Path | None:
+    """The file with SeaBIOS that this board needs; None for the one that QEMU takes by itself.
+
+    Raises InfraError if this host has none. Debian's QEMU has a link to another firmware in SeaBIOS's place.
+    """
+    if not machine.seabios:
+        return None
+    for path in map(Path, machine.seabios):
+        if path.is_file() and not path.is_symlink():
+            return path
+    problem = f"no SeaBIOS for {machine.name} on this host ({', '.join(machine.seabios)})"
+    raise InfraError(problem, mend="install it: apt-get install seabios")
 
 
 def described(folders: Sequence[Path]) -> Iterator[FirmwareFiles]:

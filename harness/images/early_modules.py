@@ -10,8 +10,12 @@ import lzma
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-#: kinds of disk that QEMU has, the file system, and what checks its checksums
-WANTED = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ahci", "ata_piix", "nvme", "ext4", "crc32c_generic")
+#: what virtio's disks hang on, kinds of disk that QEMU has, the file system, and what checks its checksums
+WANTED = (
+    *("virtio_pci", "virtio_mmio"),
+    *("virtio_blk", "virtio_scsi", "sd_mod", "ahci", "ata_piix", "nvme"),
+    *("ext4", "crc32c_generic"),
+)
 #: what modprobe of busybox reads
 INDEXES = ("modules.dep", "modules.alias", "modules.softdep")
 UNPACK = {".xz": lzma.decompress, ".gz": gzip.decompress}

@@ -10,6 +10,7 @@ from harness.host.tools import find_tool
 from harness.images.cache import BuiltImage
 
 QEMU_IMG_TIMEOUT_S = 60
+EMPTY_MIB = 64
 
 
 def create_overlay(image: BuiltImage, path: Path) -> None:
@@ -17,11 +18,19 @@ def create_overlay(image: BuiltImage, path: Path) -> None:
 
     Raises InfraError, NoSpace or ToolMissing.
     """
-    command = [str(find_tool("qemu-img")), "create", "-q", "-f", "qcow2"]
-    command += ["-b", str(image.disk.resolve()), "-F", "raw", str(path)]
+    _create("-b", str(image.disk.resolve()), "-F", "raw", str(path), what=f"no overlay {path} on {image.disk}")
+
+
+def create_empty(path: Path) -> None:
+    """Make `path` an empty qcow2 disk. Raises as `create_overlay`."""
+    _create(str(path), f"{EMPTY_MIB}M", what=f"no disk {path}")
+
+
+def _create(*arguments: str, what: str) -> None:
+    command = [str(find_tool("qemu-img")), "create", "-q", "-f", "qcow2", *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", timeout=QEMU_IMG_TIMEOUT_S, check=False
     )
     if done.returncode:
-        problem = f"no overlay {path} on {image.disk}: {done.stderr.strip()}"
+        problem = f"{what}: {done.stderr.strip()}"
         raise NoSpace(problem) if "No space left" in done.stderr else InfraError(problem)

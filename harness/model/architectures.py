@@ -6,9 +6,28 @@ register dump, `harness.qemu.heartbeat` knows x86's names alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
-from harness.model.cells import Accel, Firmware
+from harness.model.cells import Accel, Firmware, Loader
+
+
+class MachineType(Struct, frozen=True, kw_only=True):
+    """A board that QEMU emulates, and what differs from board to board of what every machine here has."""
+
+    #: what people call it
+    name: str
+    #: what QEMU calls it
+    qemu: str
+    #: what names of virtio devices end with that fit on its bus: PCI's, or that of memory-mapped I/O
+    virtio: str = "pci"
+    #: serial ports that are on the board; further ones are devices on its ISA bus
+    serial_ports: int = 4
+    #: files with SeaBIOS as built for it, the first that exists; none: QEMU has it built in
+    seabios: tuple[str, ...] = ()
+    #: firmware and loaders that do not work on it -> why
+    cannot: Mapping[Firmware | Loader, str] = {}
 
 
 class Architecture(Struct, frozen=True, kw_only=True):
@@ -17,7 +36,8 @@ class Architecture(Struct, frozen=True, kw_only=True):
     name: str
     #: Debian's name
     debian: str
-    machines: tuple[str, ...]
+    #: the first is the one that device sets are made for
+    machines: tuple[MachineType, ...]
     cpu: dict[Accel, str]
     #: what Linux calls the first serial port
     serial_console: str
@@ -30,6 +50,10 @@ class Architecture(Struct, frozen=True, kw_only=True):
     #: GRUB's target platform -> file below /boot/grub, and the modules that only it needs
     grub_images: dict[str, tuple[str, str]]
 
+    def machine(self, name: str) -> MachineType | None:
+        """The board that people call `name`; None if there is none."""
+        return next((machine for machine in self.machines if machine.name == name), None)
+
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
@@ -37,7 +61,18 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture(
             name="x86_64",
             debian="amd64",
-            machines=("q35", "pc"),
+            machines=(
+                MachineType(name="q35", qemu="q35"),
+                MachineType(name="i440fx", qemu="pc"),
+                MachineType(
+                    name="microvm",
+                    qemu="microvm",
+                    virtio="device",
+                    serial_ports=1,
+                    seabios=("/usr/share/seabios/bios-microvm.bin", "/usr/share/qemu/bios-microvm.bin"),
+                    cannot={Firmware.OVMF: "distros do not ship OVMF as built for it"},
+                ),
+            ),
             cpu={Accel.KVM: "host", Accel.TCG: "max"},
             serial_console="ttyS0",
             debug_port=0x402,

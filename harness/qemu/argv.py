@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from harness.host.helpers import Helper
 from harness.model import Accel, Cell, Firmware, Loader, Option
-from harness.model.architectures import ARCHITECTURES
+from harness.model.architectures import ARCHITECTURES, MachineType
 
 #: what ids of chardevs begin with that echo what the guest sends, one for each device set
 ECHO = "echo"
@@ -21,6 +21,9 @@ SOCKETS = {
     "firmware": "fw.sock",
 }
 
+#: the port that Linux calls ttyS1, on a board that has only the first
+SECOND_SERIAL_PORT = "isa-serial,index=1,chardev=agent"
+
 # Neither fork nor exec, no new privileges, no obsolete system calls, no changes of scheduling.
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
@@ -29,6 +32,8 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     """Everything that decides a machine's command line; every file in it exists before QEMU starts."""
 
     cell: Cell
+    #: the cell's
+    machine: MachineType
     accel: Accel
     memory_mib: int
     cpus: int
@@ -49,6 +54,8 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     helpers: tuple[Helper, ...] = ()
     #: how many device sets have an echo service
     echoes: int = 1
+    #: SeaBIOS as built for the machine; None for the one that QEMU takes by itself
+    seabios: Path | None = None
     #: OVMF's code and this machine's own copy of its variables; None under SeaBIOS
     ovmf_code: Path | None = None
     ovmf_vars: Path | None = None
@@ -130,7 +137,7 @@ def _board(spec: MachineSpec) -> list[Option]:
     # Several translation threads, and a code cache that holds a distro's boot without being flushed.
     accel = "tcg,thread=multi,tb-size=256" if spec.accel is Accel.TCG else "kvm"
     return [
-        ("-machine", spec.cell.machine),
+        ("-machine", spec.machine.qemu),
         ("-accel", accel),
         ("-cpu", arch.cpu[spec.accel]),
         ("-smp", str(spec.cpus)),
@@ -146,7 +153,7 @@ def _channels(spec: MachineSpec) -> list[Option]:
     options += [
         ("-mon", "chardev=qmp,mode=control"),
         ("-serial", "chardev:console"),
-        ("-serial", "chardev:agent"),
+        ("-serial", "chardev:agent") if spec.machine.serial_ports > 1 else ("-device", SECOND_SERIAL_PORT),
     ]
     port = ARCHITECTURES[spec.cell.arch].debug_port
     if port is not None:
@@ -156,7 +163,7 @@ def _channels(spec: MachineSpec) -> list[Option]:
 
 def _firmware(spec: MachineSpec) -> list[Option]:
     if spec.cell.firmware is not Firmware.OVMF:
-        return []
+        return [("-bios", str(spec.seabios))] if spec.seabios else []
     code, variables = no_commas(str(spec.ovmf_code)), no_commas(str(spec.ovmf_vars))
     return [
         ("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),

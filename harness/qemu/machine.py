@@ -125,14 +125,22 @@ class QemuMachine:
         self._vcpu_threads: list[int] = []
 
     def power_on(self) -> None:
+        self.assemble()
+        self._watcher.execute("cont")
+        if self._process is not None:
+            self._watcher.sample(self._process, self._vcpu_threads)
+
+    def assemble(self) -> None:
+        """Start QEMU with all that the machine has, and its guest not yet running.
+
+        Raises Refused if QEMU does not take the machine, MachineError for other trouble.
+        """
         self._helpers.start()
         self._watcher.listen()
         self._process = QemuProcess(self.argv, self.spec.folder)
         self._watcher.connect(self._process)
         cpus = self._watcher.execute("query-cpus-fast")
         self._vcpu_threads = [int(cpu["thread-id"]) for cpu in cpus]
-        self._watcher.execute("cont")
-        self._watcher.sample(self._process, self._vcpu_threads)
 
     def next_event(self, deadline: Deadline) -> Event | None:
         return self._watcher.events.get(deadline)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.clock import Clock
-from harness.errors import GuestGone, MachineError
+from harness.errors import GuestGone, MachineError, Refused
 from harness.model import (
     AgentMessage,
     CommandReply,
@@ -81,7 +81,7 @@ class Watcher:
     def connect(self, process: QemuProcess) -> None:
         """Wait until QEMU has connected every channel, then read them all.
 
-        Raises MachineError with QEMU's own words if it ends first or does not connect in time.
+        Raises Refused or MachineError, with QEMU's own words, if it ends first or does not connect in time.
         """
         self._call(self._connect(process), CONNECT_TIMEOUT_S + 5)
 
@@ -175,8 +175,10 @@ class Watcher:
             accepting.cancel()
             ending.cancel()
             self._loop.remove_reader(process.pidfd)
-            what = "ended at once" if ending.done() else f"did not connect within {CONNECT_TIMEOUT_S:.0f} s"
-            raise MachineError(f"QEMU {what}; it said: {process.stderr() or '(nothing)'}")
+            if self._exited.is_set():
+                raise Refused(process.stderr())
+            waited = f"did not connect within {CONNECT_TIMEOUT_S:.0f} s"
+            raise MachineError(f"QEMU {waited}; it said: {process.stderr() or '(nothing)'}")
         await accepting
         handlers: dict[str, Callable[[bytes], None]] = {
             "console": self._on_console,
