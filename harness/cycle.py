@@ -211,12 +211,16 @@ def run_cycle(
     seen to be up, and by nobody else. `kernel_expected` is the release that must run then; None: the same again.
     `kernel_chosen` is one of the image's that the next boot is made to start, and then the expected one.
 
-    A kexec in which the machine is reset has failed: the reset is held while `at_reset` takes what it would destroy.
+    A kexec or a soft reboot in which the machine is reset has failed: the reset is held while `at_reset` takes what it
+    would destroy.
 
     Raises MachineError if the guest cannot be armed: then the reboot was never asked for, and the cycle says
     nothing of it; SystemDied if it is because the system is dead or another one by now, which the boot before it has
     to answer for.
     """
+    if method.path is BootPath.SOFT:
+        # It starts no kernel, whichever the next boot is to have.
+        kernel_chosen = None
     expectation = _expect(cell, method, nonce, before, kernel_expected or kernel_chosen or before.kernel)
     preparation = [*since, *drain(machine)]
     try:
@@ -234,7 +238,7 @@ def run_cycle(
     start = machine.vcpu_time()
     # If QEMU is gone, its end is an event, and watching finds it.
     with contextlib.suppress(GuestGone):
-        if method.path is BootPath.KEXEC or method.power_cycle:
+        if method.path is not BootPath.FIRMWARE or method.power_cycle:
             machine.hold_resets()
         machine.send(method.trigger, purpose="trigger")
     watched = watch(machine, _progress(expectation), deadlines, ends, at_reset, path=method.path)
@@ -354,7 +358,8 @@ def _expect(cell: Cell, method: Method, nonce: str, before: Running, kernel_expe
 
 
 def _progress(expectation: Expectation) -> Progress:
-    return Progress(expectation.boot_id_before, power_cycle=expectation.power_cycle)
+    soft = expectation.path is BootPath.SOFT
+    return Progress(expectation.boot_id_before, power_cycle=expectation.power_cycle, soft=soft)
 
 
 def _used(start: ThreadTime | None, end: ThreadTime | None) -> ThreadTime | None:

@@ -97,6 +97,7 @@ def joined(run_id: str, parts: Sequence[tuple[Path, RunInfo]]) -> RunInfo:
         images={name: sha256 for info in infos for name, sha256 in info.images.items()},
         argv={cell: argv for info in infos for cell, argv in info.argv.items()},
         skipped={cell: reason for info in infos for cell, reason in info.skipped.items()},
+        skipped_arms={cell: reasons for info in infos for cell, reasons in info.skipped_arms.items()},
         parts=tuple(part for info in infos for part in _parts(info)),
     )
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
@@ -298,15 +298,23 @@ class Soak:
     """A cell's finished campaign, for the tests that judge it."""
 
     def __init__(
-        self, cycles: Sequence[CycleEnd], settings: Settings, gates: int, record: Callable[[str, object], None]
+        self,
+        cycles: Sequence[CycleEnd],
+        settings: Settings,
+        gates: int,
+        record: Callable[[str, object], None],
+        skipped: Mapping[str, str],
     ) -> None:
-        self.cycles = cycles
+        """`skipped`: the methods that could not run, each with its reason."""
+        self.cycles, self._skipped = cycles, skipped
         self._settings, self._gates = settings, gates
         self._anytime = settings.stop != "fixed"
         self._record = record
 
     def judge_arm(self, method: str) -> None:
         """Fail if more cycles of this arm failed than the budget or the specification allows."""
+        if method in self._skipped:
+            pytest.skip(self._skipped[method])
         specified = self._settings.max_failure_rate
         if specified is None:
             self._settle(judge_arm(method, self.cycles, self._settings.failure_budget))
@@ -316,9 +324,8 @@ class Soak:
     def judge_comparison(self) -> None:
         """Fail if kexec fails more often than cold; end as undecided if nobody can say."""
         settings = self._settings
-        self._settle(
-            judge_comparison(settings.methods, self.cycles, settings.margin, gates=self._gates, anytime=self._anytime)
-        )
+        ran = [name for name in settings.methods if name not in self._skipped]
+        self._settle(judge_comparison(ran, self.cycles, settings.margin, gates=self._gates, anytime=self._anytime))
 
     def _settle(self, gate: Gate) -> None:
         for name, value in gate.figures.items():
@@ -340,6 +347,7 @@ def soak(
         plugin.settings.for_cell(cell),
         plugin.gates,
         lambda name, value: properties.append((name, value)),
+        plugin.run.skipped_arms(cell),
     )
 
 

@@ -87,6 +87,14 @@ def power_cycle() -> list[Event]:
     return [TRIGGER, *SHUTDOWN, said, off, on, *THROUGH_FIRMWARE[3:], *BOOT, ready(122.0)]
 
 
+def soft_reboot() -> list[Event]:
+    """A soft reboot that goes well, 15 s in all: the kernel has been up for 200 s, systemd starts anew 5 s later."""
+    trigger = CommandSent(100.0, 5, "trigger", "systemctl soft-reboot")
+    systemd = text(105.0, "[  205.000000] systemd[1]: systemd 257.13-1 running in system mode (+PAM)")
+    up = ready(115.0, boot_id="old", uptime_s=214.9, userspace_usec=204_900_000)
+    return [trigger, text(101.0, "[  OK  ] Reached target soft-reboot.target."), systemd, up]
+
+
 def died(t: float, status: int, stderr: str = "") -> ProcessExit:
     return ProcessExit(t, status, stderr)
 
@@ -100,7 +108,7 @@ def evidence(
 ) -> Evidence:
     expectation = Expectation(
         method=method,
-        path=BootPath.KEXEC if method == "kexec" else BootPath.FIRMWARE,
+        path={"kexec": BootPath.KEXEC, "soft-reboot": BootPath.SOFT}.get(method, BootPath.FIRMWARE),
         arch="x86_64",
         firmware=firmware,
         loader=Loader.GRUB,

@@ -23,7 +23,8 @@ def test_what_arms_and_triggers_a_method_is_shell_and_carries_the_nonce(name):
 
 def test_the_arms_that_people_know():
     assert set(METHODS) == {
-        *("kexec", "cold", "power-cycle", "distro-kexec", "systemctl-kexec", "kexec-file-load", "kexec-classic-load")
+        *("kexec", "cold", "power-cycle", "distro-kexec", "systemctl-kexec", "kexec-file-load", "kexec-classic-load"),
+        "soft-reboot",
     }
 
 

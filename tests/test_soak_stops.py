@@ -91,6 +91,22 @@ def test_a_cap_that_is_reached_is_undecided(soak):
     result.stdout.fnmatch_lines(["*undecided; about 327 more blocks would*"])
 
 
+def test_a_method_that_the_image_cannot_do_is_skipped_with_its_reason_and_the_others_run(soak):
+    result, folder = soak(0.0, "--kexec-blocks=2", "--kexec-methods=soft-reboot,kexec,cold", "-rs")
+    assert result.ret == 0
+    reason = "systemd 252 has no soft-reboot"
+    result.stderr.fnmatch_lines([f"skipped: debian-13+virtio-net+seabios, soft-reboot: {reason}"])
+    result.stdout.fnmatch_lines([f"SKIPPED * {reason}", "*=* 2 passed, 1 skipped, 1 undecided in *"])
+    rows = csv.DictReader((folder / "summary.csv").read_text().splitlines())
+    assert {row["method"]: row["cycles"] for row in rows} == {"kexec": "2", "cold": "2"}
+    assert f"skipped: debian-13+virtio-net+seabios, soft-reboot: {reason}" in (folder / "report.md").read_text()
+
+
+def test_a_cell_whose_every_method_cannot_be_is_skipped(soak):
+    result, _ = soak(0.0, "--kexec-blocks=2", "--kexec-methods=soft-reboot", "-rs")
+    result.stdout.fnmatch_lines(["SKIPPED * soft-reboot: systemd 252 has no soft-reboot", "*=* 2 skipped in *"])
+
+
 def test_a_specification_replaces_the_budget(soak):
     """Three failures of 12 would break a budget of none; they are undecided against fewer than 1 in 10."""
     result, _ = soak(0.15, "--kexec-blocks=12", "--kexec-max-failure-rate=1/10", "--kexec-methods=kexec")

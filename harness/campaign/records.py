@@ -62,7 +62,6 @@ class Recorder(Struct, frozen=True):
         """The end of a cycle that was carried out."""
         judgement, evidence = result.judgement, result.evidence
         verdict = judgement.verdict
-        depth = depth_before + 1 if depth_before is not None and verdict.path is BootPath.KEXEC else None
         return self._end(
             start,
             **_verdict_of(result),
@@ -70,7 +69,7 @@ class Recorder(Struct, frozen=True):
             milestones=judgement.milestones,
             kernel_before=evidence.expectation.kernel_before,
             kernel_after=judgement.kernel_after,
-            chain_depth=0 if verdict.path is BootPath.FIRMWARE else depth,
+            chain_depth=_depth(verdict.path, depth_before),
             vcpu_s=evidence.vcpu_s,
             mem_available_kib=_kib(result.running.ready.get("mem_available_kib")) if result.running else None,
             vcpu_wait_s=evidence.vcpu_wait_s,
@@ -135,6 +134,15 @@ class Recorder(Struct, frozen=True):
 def _verdict_of(result: CycleResult) -> dict[str, Any]:
     """The fields of a finished cycle that say how it was judged, and by what."""
     return {**structs.asdict(result.judgement.verdict), "findings": result.evidence.findings}
+
+
+def _depth(path: BootPath, before: int | None) -> int | None:
+    """How many kexecs lie between the system that is up and the last firmware boot."""
+    if path is BootPath.FIRMWARE:
+        return 0
+    if before is None or path not in {BootPath.KEXEC, BootPath.SOFT}:
+        return None
+    return before + (path is BootPath.KEXEC)
 
 
 def _kib(said: object) -> int | None:

@@ -13,6 +13,7 @@ from functools import partial
 from msgspec import Struct, structs
 
 from harness.artefacts.collect import Collector
+from harness.campaign.arms import unable
 from harness.campaign.plan import Slot, nonce_of, plan
 from harness.campaign.records import Identity, Recorder, describe
 from harness.campaign.spoiling import Spoiler
@@ -24,7 +25,7 @@ from harness.cycle import CycleResult, Running, Watched, change_kernel, drain, h
 from harness.deadlines import Deadlines
 from harness.device_checks import list_devices, plug_devices
 from harness.devices.base import DeviceSet
-from harness.errors import MachineError, SystemDied
+from harness.errors import MachineError, SystemDied, Unsupported
 from harness.model import (
     SETUP,
     Accel,
@@ -83,7 +84,9 @@ class CellCampaign:
         store: CellStore,
         artefacts: Collector,
         say: Callable[[str], None],
+        leave_out: Callable[[dict[str, str]], None] = lambda _: None,
     ) -> None:
+        """`leave_out` is told of the methods that the image's system cannot do, each with its reason."""
         self._cell, self._methods, self._device_set = cell, methods, device_set
         self._seed, self._blocks, self._chain, self._stop = seed, blocks, chain, stop
         self._spoiler = spoiler
@@ -96,6 +99,9 @@ class CellCampaign:
         emulated = identity.accel is Accel.TCG
         self._deadlines = Deadlines(emulated=emulated)
         self._usual = UsualOfCell(emulated=emulated)
+        self._leave_out = leave_out
+        #: method -> why it cannot be; None as long as no system has been asked
+        self._unable: dict[str, str] | None = None
         self._machine: Machine | None = None
         #: made with the first machine, whose clock it goes by
         self._rule: StopRule | None = None
@@ -115,9 +121,10 @@ class CellCampaign:
         """Run the plan, as far as the stop rule lets it.
 
         Raises MachineError when no machine comes up any more, and Unsupported when the guest's kernel cannot do the
-        device set; what was recorded until then stays.
+        device set, or its system none of the methods; what was recorded until then stays.
         """
         try:
+            self._choose_methods()
             for slot in plan(self._methods, self._blocks, self._seed, self._cell.cell_id, chain=self._chain):
                 self._run_slot(slot)
                 if slot.order == len(self._methods) - 1 and self._is_enough(slot):
@@ -125,6 +132,23 @@ class CellCampaign:
             self._look_after_last()
         finally:
             self._discard_machine()
+
+    def _choose_methods(self) -> None:
+        """Boot the first machine, if it takes that to know, and leave out the methods that its system cannot do."""
+        if all(method.lacking is None for method in self._methods):
+            return
+        self._ensure_running(Slot(0, 0, 0, self._methods[0]))
+        reasons = self._unable
+        if reasons:
+            self._methods = [method for method in self._methods if method.name not in reasons]
+            self._rule = self._new_rule()
+            self._leave_out(reasons)
+            if not self._methods:
+                raise Unsupported("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
+
+    def _new_rule(self) -> StopRule | None:
+        names = [method.name for method in self._methods]
+        return StopRule(self._stop, names, self._machine.clock) if self._machine is not None else None
 
     def _is_enough(self, slot: Slot) -> bool:
         """Asked after each whole block; says why the campaign stops."""
@@ -284,8 +308,7 @@ class CellCampaign:
             if machine is None:
                 self._say(f"{self._cell.cell_id}: booting a new machine (set-up, not counted)")
                 machine = self._machine = self._make_machine()
-                if self._rule is None:
-                    self._rule = StopRule(self._stop, [method.name for method in self._methods], machine.clock)
+                self._rule = self._rule or self._new_rule()
                 self._set_up(machine, slot, machine.power_on)
             if self._kernels and self._running is not None and self._running.kernel != self._kernels.outgoing:
                 self._go_back(machine, slot, self._kernels.outgoing)
@@ -324,7 +347,7 @@ class CellCampaign:
         at = machine.clock.wall()
         self._console_before = None
         start_boot()
-        watched = self._learn_devices(machine, watch(machine, Progress(boot_before), self._deadlines))
+        watched = self._learn_system(machine, watch(machine, Progress(boot_before), self._deadlines))
         watched = self._learn_kernel(machine, watched)
         name = f"{SETUP}-{self._machines:04d}"
         self._machines += 1
@@ -339,15 +362,16 @@ class CellCampaign:
             self._close_cycle(name, end, machine, watched.events, None)
         return watched
 
-    def _learn_devices(self, machine: Machine, watched: Watched) -> Watched:
-        """List the devices after the cell's first boot; every reboot is held against that, on whichever machine.
-
-        Raises Unsupported if the guest's kernel cannot do the device set.
+    def _learn_system(self, machine: Machine, watched: Watched) -> Watched:
+        """Ask after the cell's first boot for methods that its system cannot do, and for the devices, against which
+        every reboot is held, on whichever machine. Raises Unsupported if the guest's kernel cannot do the device set.
         """
         running = Running.of(watched.progress)
         if running is None:
             return watched
         plug_devices(machine, self._device_set)
+        if self._unable is None:
+            self._unable = unable(machine, self._methods)
         if self._usual.devices is not None:
             return self._with(watched, drain(machine))
         try:

@@ -26,7 +26,7 @@ from harness.lab import Lab, all_faults, device_set_of, methods
 from harness.model import Accel, BootPath, Cell, CycleEnd, RunInfo, is_kernel_file
 from harness.reboot.base import Method
 from harness.registry import lookup
-from harness.store import RECORDS, RUN_FILE, CellStore, create_run, read_records, update_run
+from harness.store import RECORDS, RUN_FILE, CellStore, create_run, read_records, read_run_info, update_run
 
 
 class RunSession:
@@ -102,6 +102,7 @@ class RunSession:
                 store=store,
                 artefacts=self.collector(cell),
                 say=self._say,
+                leave_out=lambda reasons: self._skip_arms(cell, reasons),
             ).run()
 
     def _skip(self, cell: Cell, reason: str) -> None:
@@ -118,6 +119,20 @@ class RunSession:
                 skipped={**known.skipped, cell.cell_id: reason},
             ),
         )
+
+    def _skip_arms(self, cell: Cell, reasons: dict[str, str]) -> None:
+        """Note methods that the cell's system cannot do; the cell runs without them."""
+        for name, reason in reasons.items():
+            self._say(f"skipped: {cell.cell_id}, {name}: {reason}")
+        update_run(
+            self.run_dir,
+            None,
+            lambda known: structs.replace(known, skipped_arms={**known.skipped_arms, cell.cell_id: reasons}),
+        )
+
+    def skipped_arms(self, cell: Cell) -> dict[str, str]:
+        """Method -> why it could not run in this cell, as recorded so far. Raises StoreError."""
+        return read_run_info(self.run_dir).skipped_arms.get(cell.cell_id, {}) if self.started else {}
 
     def _method(self, name: str, init: str) -> Method:
         method = lookup(methods(), name, "method")

@@ -18,6 +18,7 @@ _BY_CLASS: dict[FailureClass, Blame] = {
     FailureClass.POWERED_OFF: Blame.USERSPACE,
     FailureClass.FELL_BACK_TO_FIRMWARE: Blame.LOADER,
     FailureClass.UNEXPECTED_KEXEC: Blame.LOADER,
+    FailureClass.UNEXPECTED_SOFT_REBOOT: Blame.USERSPACE,
     FailureClass.INITRAMFS_UNPACK: Blame.LOADER,
     FailureClass.WRONG_KERNEL: Blame.LOADER,
     FailureClass.INITRAMFS_SHELL: Blame.USERSPACE,

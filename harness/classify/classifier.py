@@ -9,12 +9,18 @@ from harness.classify.machine_questions import MACHINE_QUESTIONS, broken_emulato
 from harness.classify.milestones import Progress, phases
 from harness.classify.proof import prove
 from harness.classify.questions import CAME_UP_QUESTIONS, TEXT_QUESTIONS
-from harness.model import Confidence, Evidence, Milestone, Outcome, Phases, Stage, Verdict
+from harness.model import BootPath, Confidence, Evidence, Milestone, Outcome, Phases, Stage, Verdict
 
 __all__ = ["RULES", "Judgement", "classify", "visible"]
 
 #: What the machine did comes first, then what its text says, then what a system that came up shows.
 RULES = (*MACHINE_QUESTIONS, *TEXT_QUESTIONS, *CAME_UP_QUESTIONS)
+#: how a reason begins that says which way a system came up
+PASSED_BY = {
+    BootPath.KEXEC: "booted by kexec",
+    BootPath.FIRMWARE: "booted by firmware",
+    BootPath.SOFT: "userspace was started anew under the same kernel",
+}
 
 
 class Judgement(Struct, frozen=True, kw_only=True):
@@ -37,6 +43,7 @@ def classify(evidence: Evidence) -> Judgement:
         offset=evidence.console_offset,
         newlines=evidence.console_newlines,
         power_cycle=expectation.power_cycle,
+        soft=expectation.path is BootPath.SOFT,
     ).feed_all(evidence.events)
     path, proofs = prove(progress, expectation)
     case = Case(evidence, progress, path, proofs)
@@ -60,7 +67,7 @@ def _passed(case: Case) -> Verdict:
         failure_class=None,
         path=case.path,
         rule="proven",
-        reason=f"booted by {case.path.value}, as {agreeing} agree",
+        reason=f"{PASSED_BY[case.path]}, as {agreeing} agree",
         evidence="",
         last_milestone=case.progress.last,
         proofs=case.proofs,

@@ -65,7 +65,10 @@ class Reboot(Protocol):
 class ConsoleReader:
     """Reads the console of a reboot. What it finds is the same for any split of the bytes into pieces."""
 
-    def __init__(self, reboot: Reboot, *, host_clock: bool, offset: int = 0, newlines: int = 0) -> None:
+    def __init__(
+        self, reboot: Reboot, *, host_clock: bool, offset: int = 0, newlines: int = 0, soft: bool = False
+    ) -> None:
+        """`soft`: userspace alone is to start anew, so that no hand-off stands before it."""
         self.ending: Sign | None = None
         #: the kernel went on as one does that has panicked
         self.panic_went_on = False
@@ -77,11 +80,14 @@ class ConsoleReader:
         self.restart_announced = False
         #: the old kernel has said that it restarts the machine
         self.restarted = False
+        #: when systemd said that it starts, in the system that was asked to reboot, under the kernel that ran then
+        self.userspace_at: float | None = None
         self.jumped_at: float | None = None
         #: what kexec-load said of its decision
         self.kexec_load_said: str | None = None
         self._reboot = reboot
         self._host_clock = host_clock
+        self._soft = soft
         self._time: KernelTime | None = None
         self._systemd_starts = 0
         #: the ending has been followed by another boot: nothing that boot says takes it back
@@ -121,6 +127,7 @@ class ConsoleReader:
             self.left_userspace,
             self.restart_announced,
             self.restarted,
+            self.userspace_at,
             self.jumped_at,
             self.kexec_load_said,
             self.panic_went_on,
@@ -181,6 +188,8 @@ class ConsoleReader:
         for rule in MILESTONES:
             if rule.kernel:
                 passed = any(rule.pattern.match(message) for message in words)
+                if passed and rule.milestone is Milestone.SYSTEMD:
+                    self._userspace_starts(t)
             else:
                 passed = self._plausible(rule.milestone) and rule.pattern.search(text) is not None
             if passed:
@@ -228,7 +237,8 @@ class ConsoleReader:
             self._unnamed = NAMED_WITHIN_LINES
 
     def _sign(self, rule: TextRule, t: float, line: Line) -> Sign:
-        old = Milestone.KERNEL not in self._reboot.at and Milestone.TRIGGER in self._reboot.at
+        at = self._reboot.at
+        old = Milestone.TRIGGER in at and Milestone.KERNEL not in at and Milestone.SYSTEMD not in at
         message = KERNEL_MESSAGE.split(line.text)[-1]
         return Sign(rule, line, t, self._reboot.stage, old, f"{rule.name}: {_NUMBERS.sub('#', message).strip()}")
 
@@ -251,8 +261,19 @@ class ConsoleReader:
         if milestone in {Milestone.FIRMWARE, Milestone.LOADER}:
             return bool(self._reboot.resets) and Milestone.KERNEL not in at
         if milestone in {Milestone.KERNEL, Milestone.INIT, Milestone.SYSTEMD}:
-            return Milestone.HANDOFF in at or Milestone.TRIGGER not in at
+            starts = self._soft and milestone is Milestone.SYSTEMD
+            return starts or Milestone.HANDOFF in at or Milestone.TRIGGER not in at
         return True
+
+    def _userspace_starts(self, t: float) -> None:
+        """The kernel that ran goes on, as far as is seen: it has printed no jump, and no other one a first line."""
+        at = self._reboot.at
+        if (
+            self.userspace_at is None
+            and Milestone.TRIGGER in at
+            and not at.keys() & {Milestone.HANDOFF, Milestone.KERNEL}
+        ):
+            self.userspace_at = t
 
     def _milestone(self, milestone: Milestone, t: float) -> None:
         if not self._plausible(milestone):

@@ -150,11 +150,11 @@ def _resets(case: Case) -> Verdict | None:
     if not count:
         return None
     jumped = case.progress.jumped_at is not None
-    excess = count - (0 if jumped and not _belied(case) else 1)
+    excess = count - (1 if _is_due(case) else 0)
     if excess <= 0:
         return None
     after, announced = case.progress.reset_after[-excess]
-    stage = stage_of_reset(after)
+    stage = stage_of_reset(after, soft=case.evidence.expectation.path is BootPath.SOFT)
     plural = "once" if count == 1 else f"{count} times"
     where = " after the jump into the new kernel" if jumped else ""
     reason = f"the machine was reset {plural}{where}; the last milestone before was {after.value if after else 'none'}"
@@ -180,14 +180,27 @@ def _resets(case: Case) -> Verdict | None:
     return case.fail(FailureClass.UNEXPECTED_RESET, rule, reason, stage=stage, span=QMP)
 
 
+def _is_due(case: Case) -> bool:
+    """Whether the first reset was a reboot's own, wanted or not, and no accident."""
+    _, announced = case.progress.reset_after[0]
+    if case.evidence.expectation.path is BootPath.SOFT:
+        return announced and case.progress.jumped_at is None
+    return case.progress.jumped_at is None or _belied(case)
+
+
 def _belied(case: Case) -> bool:
     """A reboot through firmware was announced and came: the jump on the console is somebody's words."""
     _, announced = case.progress.reset_after[0]
     return case.evidence.expectation.path is BootPath.FIRMWARE and announced
 
 
-def stage_of_reset(after: Milestone | None) -> Stage:
-    """The stretch that was under way when the machine was reset after this milestone."""
+def stage_of_reset(after: Milestone | None, *, soft: bool = False) -> Stage:
+    """The stretch that was under way when the machine was reset after this milestone.
+
+    `soft`: no hand-off was to come, and what comes after the trigger is still the shutdown.
+    """
+    if soft and after in {Milestone.TRIGGER, Milestone.SHUTDOWN_DONE}:
+        return Stage.SHUTDOWN
     if after is Milestone.KERNEL:
         return Stage.KERNEL
     if after is Milestone.INIT:

@@ -63,7 +63,7 @@ class Progress:
 
     `boot_id_before` is the boot id of the system that was asked to reboot: its own reports do not count. `host_clock`
     False: the events carry no times, as those made from a file. `power_cycle`: the guest was asked to switch the
-    machine off, and the host switches it on again.
+    machine off, and the host switches it on again. `soft`: it was asked to start userspace alone anew.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Progress:
         offset: int = 0,
         newlines: int = 0,
         power_cycle: bool = False,
+        soft: bool = False,
     ) -> None:
         self.at: dict[Milestone, float] = {}
         #: time of each burst of resets
@@ -97,7 +98,7 @@ class Progress:
         self.disowned = False
         #: how the guest answered the request to reboot, if it refused
         self.refused: str | None = None
-        self.console = ConsoleReader(self, host_clock=host_clock, offset=offset, newlines=newlines)
+        self.console = ConsoleReader(self, host_clock=host_clock, offset=offset, newlines=newlines, soft=soft)
         #: what the machine is doing while it is silent
         self.pulse = Pulse()
         self._power_cycle = power_cycle
@@ -134,6 +135,11 @@ class Progress:
     def ending(self) -> Sign | None:
         """The text after which this boot does not come up, unless something has refuted it since."""
         return self.console.ending
+
+    @property
+    def same_kernel(self) -> bool:
+        """Whether the system that is up says that it runs on the kernel which was to be left."""
+        return self.ready is not None and self.ready.get("boot_id") == self._boot_id_before
 
     @property
     def jumped_at(self) -> float | None:
@@ -252,6 +258,10 @@ class Progress:
         if kind == "ready" and self.ready is None and self._is_new_boot(body.get("boot_id")):
             self.ready = body
             self.reach(Milestone.READY, t)
+        elif kind == "ready" and self.ready is None and self._is_new_userspace(body.get("boot_id")):
+            self.ready = body
+            self.reach(Milestone.SYSTEMD, self.console.userspace_at or t)
+            self.reach(Milestone.READY, t)
         if kind == "reply" or body.get("boot_id") != self._boot_id_before:
             self.console.agent_speaks(up=kind == "ready" and body.get("state") in ("running", "degraded"))
 
@@ -271,6 +281,11 @@ class Progress:
         if not isinstance(boot_id, str) or boot_id in {"", self._boot_id_before}:
             return False
         return Milestone.KERNEL in self.at or Milestone.TRIGGER not in self.at
+
+    def _is_new_userspace(self, boot_id: object) -> bool:
+        """The old system's kernel goes on; its first program was seen to start anew since the reboot was asked for."""
+        same = isinstance(boot_id, str) and boot_id != "" and boot_id == self._boot_id_before
+        return same and self.console.userspace_at is not None and Milestone.KERNEL not in self.at
 
 
 def is_held_reset(event: Event | None) -> bool:
@@ -317,9 +332,11 @@ def phases(at: dict[Milestone, float]) -> Phases:
         seconds = at[end] - at[start]
         return seconds if seconds >= 0 else None
 
+    # Where no kernel is left, the old system's last act is that its first program starts anew.
+    left = Milestone.HANDOFF if Milestone.HANDOFF in at else Milestone.SYSTEMD
     return Phases(
         total_s=between(Milestone.TRIGGER, Milestone.READY),
-        shutdown_s=between(Milestone.TRIGGER, Milestone.HANDOFF),
+        shutdown_s=between(Milestone.TRIGGER, left),
         handoff_s=between(Milestone.HANDOFF, Milestone.KERNEL),
         firmware_s=between(Milestone.HANDOFF, Milestone.LOADER),
         loader_s=between(Milestone.LOADER, Milestone.KERNEL),

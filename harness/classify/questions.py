@@ -6,7 +6,7 @@ from harness.classify.case import STARVED_SHARE, Case, Question
 from harness.classify.console import Sign
 from harness.classify.machine_questions import decided_by_text
 from harness.classify.milestones import own_seconds, phases
-from harness.model import BootPath, Confidence, FailureClass, Milestone, Span, Stage, Verdict
+from harness.model import Blame, BootPath, Confidence, FailureClass, Milestone, Span, Stage, Verdict
 
 MAX_UNITS = 20
 #: how far the start of the kernel by its own uptime may lie from its first line on the console: seconds, and share
@@ -157,9 +157,12 @@ def _started_at_another_time(case: Case) -> Verdict | None:
 
 
 def wrong_path(case: Case) -> Verdict | None:
-    """The verdict on a reboot that came up by the other path."""
-    if case.path is case.evidence.expectation.path:
+    """The verdict on a reboot that came up by another path than it was to."""
+    expected = case.evidence.expectation.path
+    if case.path is expected:
         return None
+    if BootPath.SOFT in {case.path, expected}:
+        return _soft_or_not(case, expected)
     if case.path is BootPath.KEXEC:
         reason = "the machine was to go through firmware, but a loaded kernel was executed"
         return case.fail(FailureClass.UNEXPECTED_KEXEC, "kexec-instead-of-firmware", reason)
@@ -171,6 +174,19 @@ def wrong_path(case: Case) -> Verdict | None:
     elif said and said.startswith("load failed"):
         failure_class, rule = FailureClass.LOAD_REFUSED, "kexec-load-failed"
     return case.fail(failure_class, rule, reason, said or "", stage=Stage.SHUTDOWN)
+
+
+def _soft_or_not(case: Case, expected: BootPath) -> Verdict:
+    """Userspace alone was to start anew, or did where a kernel was to be started."""
+    rule = f"{case.path.value}-instead-of-{expected.value}"
+    if case.path is BootPath.SOFT:
+        reason = "userspace alone was started anew: the kernel that was to be left goes on"
+        return case.fail(FailureClass.UNEXPECTED_SOFT_REBOOT, rule, reason, stage=Stage.SHUTDOWN)
+    if case.path is BootPath.KEXEC:
+        reason = "userspace alone was to be started anew, but a loaded kernel was executed"
+        return case.fail(FailureClass.UNEXPECTED_KEXEC, rule, reason)
+    reason = "userspace alone was to be started anew, but the machine went through firmware"
+    return case.fail(FailureClass.FELL_BACK_TO_FIRMWARE, rule, reason, stage=Stage.SHUTDOWN, blamed=Blame.USERSPACE)
 
 
 def _wrong_kernel(case: Case) -> Verdict | None:

@@ -178,6 +178,8 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     argv: dict[str, tuple[str, ...]] = {}
     #: cell id -> why it could not run here: this QEMU, firmware or kernel does not have what it needs
     skipped: dict[str, str] = {}
+    #: cell id -> method -> why this arm could not run there
+    skipped_arms: dict[str, dict[str, str]] = {}
     #: the runs that this one was merged from, if it was
     parts: tuple[RunPart, ...] = ()
 

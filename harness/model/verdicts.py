@@ -16,10 +16,12 @@ class Outcome(StrEnum):
 
 
 class BootPath(StrEnum):
-    """How the new kernel was started, as far as it is proven."""
+    """How the system that is up was started, as far as it is proven."""
 
     KEXEC = "kexec"
     FIRMWARE = "firmware"
+    #: no kernel was started: userspace alone is new
+    SOFT = "soft"
     NONE = "none"
     CONFLICT = "conflict"
 
@@ -43,6 +45,8 @@ class FailureClass(StrEnum):
     TRIPLE_FAULT = "triple_fault"
     FELL_BACK_TO_FIRMWARE = "fell_back_to_firmware"
     UNEXPECTED_KEXEC = "unexpected_kexec"
+    #: userspace alone was started anew, and the kernel was to be
+    UNEXPECTED_SOFT_REBOOT = "unexpected_soft_reboot"
     # The new kernel.
     EARLY_PANIC = "early_panic"
     KERNEL_PANIC = "kernel_panic"

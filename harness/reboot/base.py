@@ -21,6 +21,8 @@ class Method(Struct, frozen=True, kw_only=True):
     arm: Callable[[str], str]
     #: the only init system that it works with; None: every one
     init: str | None = None
+    #: guest script that prints why its system cannot do this, and nothing if it can; None: every one can
+    lacking: str | None = None
     #: guest script that asks for the reboot; the measured time starts when it is sent
     trigger: str
     #: the trigger has the guest switch the machine off; the host switches it on again

@@ -202,6 +202,11 @@ def run_notes(run: RunInfo) -> tuple[str, ...]:
     ended = f"ended {visible(run.ended_at)}" if run.ended_at else "no end recorded: still running, or killed"
     notes: tuple[str, ...] = (f"started {visible(run.started_at)}, {ended}, seed {run.seed}", accelerator(run))
     notes += tuple(f"skipped: {visible(cell)}: {visible(reason)}" for cell, reason in run.skipped.items())
+    notes += tuple(
+        f"skipped: {visible(cell)}, {visible(method)}: {visible(reason)}"
+        for cell, reasons in run.skipped_arms.items()
+        for method, reason in reasons.items()
+    )
     if (fault := run.values.get("fault")) is None:
         return notes
     share = percent(float(run.values["fault_rate"]))
