@@ -21,7 +21,7 @@ JUNIT = "junit.xml"
 #: settings that may differ: which cells a part ran, where it kept things, and how many at a time
 OF_A_PART = frozenset(
     {
-        *("device", "image", "firmware", "loader", "kernel", "select", "shard", "matrix"),
+        *("device", "image", "firmware", "loader", "kernel", "machine", "select", "shard", "matrix"),
         *("jobs", "results", "cache_dir", "images_dir", "qemu", "mirror", "cycle_seconds"),
     }
 )
