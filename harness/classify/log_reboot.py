@@ -38,6 +38,8 @@ _FAILED_UNIT = re.compile(r"^\[FAILED\] Failed to (?:start|mount) (?P<unit>.+?)\
 _STARTED_UNIT = re.compile(r"^\[  OK  \] (?:Started|Finished|Mounted) (?P<unit>.+?)\.?$")
 #: what systemd puts where it leaves out the middle of a unit's name
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+#: systemd's word, before it starts userspace anew under the same kernel
+_SOFT = re.compile(r"Reached target .{0,200}(?:soft-reboot|Reboot System Userspace)")
 #: what kexec-load says where it was asked for a reboot through firmware
 _ASKED_TO_SKIP = "standing aside: asked to skip"
 
@@ -63,6 +65,8 @@ class LogReboot:
         self._booted_again = False
         #: what stands between the jump and the new kernel, and is none of theirs
         self._foreign: Line | None = None
+        #: systemd has said that userspace alone is to start anew
+        self._soft_announced = False
         if shut_down_at is not None:
             self.progress.reach(Milestone.TRIGGER, shut_down_at)
 
@@ -88,6 +92,8 @@ class LogReboot:
             return BootPath.FIRMWARE
         if self.progress.jumped_at is not None:
             return BootPath.CONFLICT if self._foreign is not None else BootPath.KEXEC
+        if self._soft:
+            return BootPath.SOFT
         return BootPath.FIRMWARE if self._firmware_first else BootPath.NONE
 
     def reset(self, t: float, seen: Seen) -> None:
@@ -114,6 +120,9 @@ class LogReboot:
         if self.progress.jumped_at == t:
             self.has_programs = False
         self._last_line = line
+        self._soft_announced = self._soft_announced or _SOFT.search(line.text) is not None
+        if self._soft and console.userspace_at is not None:
+            self.progress.reach(Milestone.SYSTEMD, console.userspace_at)
         if console.in_doubt and console.ending is announced and self.came_up and seen.time is None:
             self._goes_on(line)
         self._read_units(line)
@@ -122,11 +131,20 @@ class LogReboot:
             self.progress.reach(Milestone.READY, t)
 
     @property
+    def _soft(self) -> bool:
+        """Whether userspace alone starts anew: that was announced, and nothing was seen of another kernel."""
+        progress = self.progress
+        other = progress.resets or progress.console.restarted or progress.jumped_at is not None or self.under_way
+        return self._soft_announced and Milestone.TRIGGER in progress.at and not other
+
+    @property
     def _jumping(self) -> bool:
         return self.progress.jumped_at is not None and not self.progress.resets and not self.under_way
 
     def _boots(self, seen: Seen) -> bool:
         """Whether a system may come up now."""
+        if self._soft:
+            return True
         if self.progress.stage is Stage.HANDOFF and self.progress.at:
             # A quiet kernel starts without a word. Behind a login prompt the old one may have printed its last.
             return seen.time is None
@@ -270,7 +288,8 @@ class LogReboot:
         )
 
     def _up(self, path: BootPath) -> Verdict:
-        silent = Milestone.TRIGGER in self.progress.at and not self.under_way
+        starts = Milestone.SYSTEMD in self.progress.at if path is BootPath.SOFT else self.under_way
+        silent = Milestone.TRIGGER in self.progress.at and not starts
         return Verdict(
             outcome=Outcome.PASS,
             failure_class=None,
