@@ -18,7 +18,7 @@ _STATUS = {Outcome.PASS: 0, Outcome.FAIL: CHECK_FAILED, Outcome.INVALID: StoreEr
 
 @click.command()
 @click.argument("logs", nargs=-1, required=True, metavar="LOG...", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--expect", type=click.Choice(["kexec", "firmware", "soft"]), help="the path that its reboots were to take")
+@click.option("--expect", type=click.Choice(["kexec", "firmware", "soft"]), help="the path its reboots were to take")
 @click.option(
     "--baseline",
     "baselines",
