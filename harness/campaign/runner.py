@@ -137,18 +137,16 @@ class CellCampaign:
         """Boot the first machine, if it takes that to know, and leave out the methods that its system cannot do."""
         if all(method.lacking is None for method in self._methods):
             return
-        self._ensure_running(Slot(0, 0, 0, self._methods[0]))
-        reasons = self._unable
-        if reasons:
+        machine, _ = self._ensure_running(Slot(0, 0, 0, self._methods[0]))
+        if reasons := self._unable:
             self._methods = [method for method in self._methods if method.name not in reasons]
-            self._rule = self._new_rule()
+            self._rule = self._new_rule(machine)
             self._leave_out(reasons)
             if not self._methods:
                 raise Unsupported("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
 
-    def _new_rule(self) -> StopRule | None:
-        names = [method.name for method in self._methods]
-        return StopRule(self._stop, names, self._machine.clock) if self._machine is not None else None
+    def _new_rule(self, machine: Machine) -> StopRule:
+        return StopRule(self._stop, [method.name for method in self._methods], machine.clock)
 
     def _is_enough(self, slot: Slot) -> bool:
         """Asked after each whole block; says why the campaign stops."""
@@ -308,7 +306,7 @@ class CellCampaign:
             if machine is None:
                 self._say(f"{self._cell.cell_id}: booting a new machine (set-up, not counted)")
                 machine = self._machine = self._make_machine()
-                self._rule = self._rule or self._new_rule()
+                self._rule = self._rule or self._new_rule(machine)
                 self._set_up(machine, slot, machine.power_on)
             if self._kernels and self._running is not None and self._running.kernel != self._kernels.outgoing:
                 self._go_back(machine, slot, self._kernels.outgoing)
