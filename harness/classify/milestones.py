@@ -139,7 +139,8 @@ class Progress:
     @property
     def same_kernel(self) -> bool:
         """Whether the system that is up says that it runs on the kernel which was to be left."""
-        return self.ready is not None and self.ready.get("boot_id") == self._boot_id_before
+        before = self._boot_id_before
+        return before is not None and self.ready is not None and self.ready.get("boot_id") == before
 
     @property
     def jumped_at(self) -> float | None:
