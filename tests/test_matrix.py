@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from paths import PROJECT
 
 from harness.config import every_cell, expand, read_matrix, selections_with
 from harness.errors import ConfigError
@@ -278,3 +279,12 @@ def test_a_file_without_axes(matrix):
 def test_a_missing_file_says_how_to_name_another(tmp_path):
     with pytest.raises(ConfigError, match="name the file that says which cells exist: MATRIX=PATH"):
         read_matrix(Path("none.toml"), folder=tmp_path)
+
+
+def test_only_the_selection_of_machine_types_and_the_full_one_leave_q35(settings):
+    real = read_matrix(PROJECT / "scenarios" / "matrix.toml")
+    for name in real.select:
+        chosen = settings(select=name)
+        machines = {cell.machine for cell in expand(real, chosen, known_names(chosen)).cells}
+        expected = {"machines": {"i440fx", "microvm"}, "full": {"q35", "i440fx", "microvm"}}
+        assert machines == expected.get(name, {"q35"})

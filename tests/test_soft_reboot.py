@@ -8,9 +8,20 @@ import pytest
 from msgspec import structs
 from reboots import NONCE, cold, evidence, kexec, ready, reset, soft_reboot, text
 
+from harness.campaign.arms import unable
 from harness.classify.classifier import classify
 from harness.lab import methods
-from harness.model import AgentMessage, Blame, BootPath, EndReason, FailureClass, Firmware, Outcome, Stage
+from harness.model import (
+    AgentMessage,
+    Blame,
+    BootPath,
+    CommandReply,
+    EndReason,
+    FailureClass,
+    Firmware,
+    Outcome,
+    Stage,
+)
 
 SOFT = "soft-reboot"
 
@@ -146,3 +157,28 @@ def test_systemd_is_asked_whether_it_has_it(has_it, said):
     )
     command = ["dash", "-c", systemctl + methods()[SOFT].lacking]
     assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == said
+
+
+class Says:
+    """A machine whose guest answers every script with this."""
+
+    def __init__(self, output: str) -> None:
+        self._output = output
+
+    def run(self, script: str, *, purpose: str) -> CommandReply:
+        assert (script, purpose) == (methods()[SOFT].lacking, "method")
+        return CommandReply(0, self._output)
+
+
+@pytest.mark.parametrize(
+    ("output", "reasons"),
+    [("\n", {}), ("systemd 252 has no soft-reboot\n", {SOFT: "systemd 252 has no soft-reboot"})],
+)
+def test_a_method_is_left_out_for_what_the_guest_says(output, reasons):
+    assert unable(Says(output), [methods()[name] for name in ("kexec", SOFT, "cold")]) == reasons
+
+
+def test_what_the_guest_says_reaches_no_terminal_as_it_is():
+    [reason] = unable(Says("\x1b[2Jnone" + "!" * 100_000), [methods()[SOFT]]).values()
+    assert reason.startswith("\\x1b[2Jnone!")
+    assert len(reason) < 1000
