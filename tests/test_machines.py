@@ -19,6 +19,7 @@ from harness.rehearsal import why_refused
 DATA = Path(__file__).parent / "testdata" / "devices"
 #: QEMU 7.2's words
 NO_BUS = "qemu-system-x86_64: -device nvme,drive=data0,serial=kexecdata: No 'PCI' bus found for device 'nvme'"
+NO_SYSBUS = "-device amd-iommu: Parameter 'driver' expects a dynamic sysbus device type for the machine"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,11 @@ def test_virtio_devices_fit_on_the_boards_bus(device, on_microvm):
         (
             "a warning before it\n" + NO_BUS,
             "-device nvme,drive=data0,serial=kexecdata: No 'PCI' bus found for device 'nvme'",
+        ),
+        (f"qemu-system-x86_64: {NO_SYSBUS}", NO_SYSBUS),
+        (
+            "qemu-system-x86_64: Property 'microvm-machine.nvdimm' not found",
+            "Property 'microvm-machine.nvdimm' not found",
         ),
         # Trouble of the host's is no word on the machine.
         ("qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory", None),
@@ -91,6 +97,7 @@ def lab(settings, tmp_path):
         program = tmp_path / "qemu"
         program.write_text(
             f"#!/bin/sh\ncase $1 in --version) echo version 7.2.22;; -machine) printf '{lists}';;\n"
+            "-object) echo memory-backend-ram;;\n"
             f'*) cat {DATA}/qemu-7.2"$1"-help.txt;; esac\n'
         )
         program.chmod(0o755)

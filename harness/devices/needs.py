@@ -49,8 +49,11 @@ def of_the_board(tree: str) -> frozenset[str]:
     return frozenset(re.findall(r"^ *dev: ([^,\s]+), id ", tree, re.MULTILINE))
 
 
-#: a complaint of QEMU's about one of its options, which it names
-_ABOUT_AN_OPTION = re.compile(r"^\S*qemu\S*: (?P<said>(?:-device|-machine|-global|-numa|-smp|-m) .+)$", re.MULTILINE)
+#: a complaint of QEMU's about one of its options, which it names, or about a property of the machine's
+_ABOUT_AN_OPTION = re.compile(
+    r"^\S*qemu\S*: (?P<said>(?:(?:-device|-machine|-global|-numa|-smp|-m) |Property '[\w-]+-machine\.).+)$",
+    re.MULTILINE,
+)
 
 
 def refusal(stderr: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from msgspec import Struct
@@ -36,19 +37,19 @@ def find_qemu(arch: str, binary: str | None = None) -> QemuBinary:
 
 
 @functools.cache
-@functools.cache
 def offers(qemu: QemuBinary, option: str) -> frozenset[str]:
     """The names that this QEMU knows for an option such as `-device` or `-machine`, as `help` lists them.
 
     Raises InfraError if it does not answer.
     """
-    said = _ask(qemu.path, option, "help")
+    # For TPM backends QEMU lists them and ends as if something was wrong (softmmu/tpm.c).
+    said = _ask(qemu.path, option, "help", statuses=(0, 1) if option == "-tpmdev" else (0,))
     if option == "-device":
         return frozenset(re.findall(r'(?:name|alias) "([^"]+)"', said))
     return frozenset(words[0] for line in said.splitlines() if (words := line.split()))
 
 
-def _ask(path: Path, *arguments: str) -> str:
+def _ask(path: Path, *arguments: str, statuses: Collection[int] = (0,)) -> str:
     """What QEMU prints. Raises InfraError."""
     try:
         done = subprocess.run(
@@ -61,7 +62,7 @@ def _ask(path: Path, *arguments: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InfraError(f"{path} {' '.join(arguments)}: {error}") from error
-    if done.returncode != 0:
+    if done.returncode not in statuses:
         said = done.stderr.strip()[-500:] or f"status {done.returncode}"
         raise InfraError(f"{path} {' '.join(arguments)} failed: {said}", mend=MEND)
     return done.stdout or done.stderr

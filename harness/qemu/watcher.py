@@ -171,9 +171,15 @@ class Watcher:
         accepting = asyncio.create_task(self._accept_all())
         ending = asyncio.create_task(self._exited.wait())
         await asyncio.wait({accepting, ending}, timeout=CONNECT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-        if not accepting.done():
+        failed = accepting.done() and accepting.exception() is not None
+        if failed:
+            # QEMU lets go of its sockets a moment before it ends.
+            await asyncio.wait({ending}, timeout=DRAIN_S)
+        if not accepting.done() or (failed and self._exited.is_set()):
             accepting.cancel()
             ending.cancel()
+            # A session that is being made must have ended before it can be closed.
+            await asyncio.gather(accepting, ending, return_exceptions=True)
             self._loop.remove_reader(process.pidfd)
             if self._exited.is_set():
                 raise Refused(process.stderr())
