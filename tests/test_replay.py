@@ -52,6 +52,16 @@ def test_the_phases_of_a_real_reboot_are_all_known_and_add_up(name):
     assert sum(parts) == pytest.approx(phases.total_s)
 
 
+def test_a_real_soft_reboot_has_neither_hand_off_nor_kernel_nor_initramfs():
+    phases = (
+        judge("clean-soft-reboot", read_events(TRANSCRIPTS / "clean-soft-reboot.jsonl.gz")).cycles[0].judgement.phases
+    )
+    assert (phases.handoff_s, phases.kernel_s, phases.initrd_s) == (None, None, None)
+    assert phases.shutdown_s > 0
+    assert phases.userspace_s > 0
+    assert phases.shutdown_s + phases.userspace_s == pytest.approx(phases.total_s)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_console_byte_by_byte_gives_the_same_verdict(name):
     events = read_events(TRANSCRIPTS / f"{name}.jsonl.gz")

@@ -67,6 +67,9 @@ class LogReboot:
         self._foreign: Line | None = None
         #: systemd has said that userspace alone is to start anew
         self._soft_announced = False
+        #: the latest time of the kernel that runs, and whether systemd was seen to start anew later than that
+        self._latest = 0.0
+        self._userspace_anew = False
         if shut_down_at is not None:
             self.progress.reach(Milestone.TRIGGER, shut_down_at)
 
@@ -115,8 +118,11 @@ class LogReboot:
         self._firmware_first = self._firmware_first or (seen.firmware and not self.progress.at)
         if seen.foreign and self._jumping and not self.has_programs:
             self._foreign = self._foreign or line
-        announced = console.ending
+        announced, started = console.ending, console.userspace_at
         console.read(t, line)
+        if started is None and console.userspace_at is not None:
+            self._userspace_anew = 0.0 < self._latest <= (seen.time or 0.0)
+        self._latest = max(self._latest, seen.latest)
         if self.progress.jumped_at == t:
             self.has_programs = False
         self._last_line = line
@@ -132,10 +138,11 @@ class LogReboot:
 
     @property
     def _soft(self) -> bool:
-        """Whether userspace alone starts anew: that was announced, and nothing was seen of another kernel."""
+        """Whether userspace alone starts anew: announced or seen, and nothing was seen of another kernel."""
         progress = self.progress
         other = progress.resets or progress.console.restarted or progress.jumped_at is not None or self.under_way
-        return self._soft_announced and Milestone.TRIGGER in progress.at and not other
+        said = self._soft_announced or self._userspace_anew
+        return said and Milestone.TRIGGER in progress.at and not other
 
     @property
     def _jumping(self) -> bool:
