@@ -216,7 +216,8 @@ class Lab:
         image, kernels = self.image_of(cell), self.kernels(cell)
         boot = None
         if cell.loader is Loader.DIRECT:
-            boot = DirectBoot(*image.boot_files(kernels.outgoing if kernels else image.kernel_release), image.cmdline)
+            files = image.boot_files(kernels.outgoing if kernels else image.kernel_release)
+            boot = DirectBoot(*files, self._command_line(cell, image.cmdline))
         return machine_spec(
             cell,
             self._settings.for_cell(cell),
@@ -226,6 +227,10 @@ class Lab:
             seabios=host.seabios_for(_board(cell)) if cell.firmware is Firmware.SEABIOS else None,
             direct_boot=boot,
         )
+
+    def _command_line(self, cell: Cell, command_line: str) -> str:
+        word = _board(cell).clock_word if self.accel.accel is Accel.TCG else ""
+        return f"{command_line} {word.format(khz=host.tsc_khz())}" if word else command_line
 
     def why_unsupported(self, cell: Cell) -> str | None:
         """What this QEMU lacks for the cell, asked of the binary; None if it has everything.

@@ -10,9 +10,10 @@ from fake_machines import fake_machine
 
 from harness.clock import HostClock
 from harness.devices.needs import fitted, of_the_board, refusal
-from harness.errors import MachineError
+from harness.errors import InfraError, MachineError
+from harness.host import tsc_khz
 from harness.lab import Lab
-from harness.model import Cell, Firmware
+from harness.model import Cell, Firmware, Loader
 from harness.model.architectures import ARCHITECTURES
 from harness.rehearsal import why_refused
 
@@ -88,6 +89,20 @@ def test_a_device_tree_names_the_boards_devices():
     }
 
 
+@pytest.mark.parametrize(
+    ("said", "khz"), [("cpu MHz\t\t: 3100.0\nbogomips\t: 5192.27\n", 2596135), ("bogomips\t: 4800.00\n", 2400000)]
+)
+def test_the_hosts_counter_runs_at_half_its_bogomips_whatever_the_core_runs_at(tmp_path, said, khz):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{said}")
+    assert tsc_khz(tmp_path / "cpuinfo") == khz
+
+
+def test_a_host_that_does_not_say_how_fast_its_counter_runs(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\n")
+    with pytest.raises(InfraError, match="bogomips"):
+        tsc_khz(tmp_path / "cpuinfo")
+
+
 @pytest.fixture
 def lab(settings, tmp_path):
     """A lab whose QEMU is a script that lists what QEMU 7.2 does, and has no machine but those that are given."""
@@ -122,6 +137,7 @@ def test_a_qemu_without_the_machine_type_says_so(lab, chosen, reason):
 def test_firmware_that_is_not_made_for_the_board_says_so(lab):
     on_ovmf = Cell(image="debian-13", device_set="virtio-net", machine="microvm", firmware=Firmware.OVMF)
     assert lab("microvm").why_unsupported(on_ovmf) == "microvm and ovmf: distros do not ship OVMF as built for it"
-    assert "virtio-mem-device" in lab("microvm").why_unsupported(
-        Cell(image="debian-13", device_set="virtio-mem", machine="microvm")
-    )
+    on_grub = Cell(image="debian-13", device_set="virtio-net", machine="microvm")
+    assert "only LOADER=direct gives it that word" in lab("microvm").why_unsupported(on_grub)
+    on_mmio = Cell(image="debian-13", device_set="virtio-mem", machine="microvm", loader=Loader.DIRECT)
+    assert "no device virtio-mem-device" in lab("microvm").why_unsupported(on_mmio)

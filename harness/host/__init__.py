@@ -5,6 +5,7 @@ from harness.host.doctor import Finding, Status, doctor
 from harness.host.firmware import FirmwareFiles, firmware_files, seabios_for
 from harness.host.qemu import QemuBinary, find_qemu, offers
 from harness.host.tools import find_tool, missing_packages, tools
+from harness.host.tsc import tsc_khz
 
 __all__ = [
     "AccelChoice",
@@ -23,4 +24,5 @@ __all__ = [
     "probe_accel",
     "seabios_for",
     "tools",
+    "tsc_khz",
 ]

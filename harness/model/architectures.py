@@ -26,6 +26,9 @@ class MachineType(Struct, frozen=True, kw_only=True):
     serial_ports: int = 4
     #: files with SeaBIOS as built for it, the first that exists; none: QEMU has it built in
     seabios: tuple[str, ...] = ()
+    #: word by which a kernel is told how fast its time stamp counter runs (`{khz}`), where an emulated board has
+    #: nothing that it could measure it with
+    clock_word: str = ""
     #: firmware and loaders that do not work on it -> why
     cannot: Mapping[Firmware | Loader, str] = {}
 
@@ -70,7 +73,13 @@ ARCHITECTURES: dict[str, Architecture] = {
                     virtio="device",
                     serial_ports=1,
                     seabios=("/usr/share/seabios/bios-microvm.bin", "/usr/share/qemu/bios-microvm.bin"),
-                    cannot={Firmware.OVMF: "distros do not ship OVMF as built for it"},
+                    # Reduced-hardware ACPI: Linux leaves the PIT alone, and there is neither HPET nor PM timer.
+                    clock_word="tsc_early_khz={khz}",
+                    cannot={
+                        Firmware.OVMF: "distros do not ship OVMF as built for it",
+                        Loader.GRUB: "a kernel without the word tsc_early_khz finds no clock on it, and only "
+                        "LOADER=direct gives it that word",
+                    },
                 ),
             ),
             cpu={Accel.KVM: "host", Accel.TCG: "max"},
