@@ -69,9 +69,9 @@ BOOT = [
 ]
 
 
-def kexec() -> list[Event]:
+def kexec(nonce: str = NONCE) -> list[Event]:
     """A kexec that goes well: 20 s in all."""
-    return [TRIGGER, *SHUTDOWN, *JUMP, *BOOT, ready(120.0, bootloader_type=208, cmdline_nonce=NONCE)]
+    return [TRIGGER, *SHUTDOWN, *JUMP, *BOOT, ready(120.0, bootloader_type=208, cmdline_nonce=nonce)]
 
 
 def cold() -> list[Event]:
