@@ -19,9 +19,12 @@ from harness.devices.base import DISK_MIB, ROOT, DeviceSet, several
 from harness.devices.needs import fitted, lacking
 from harness.errors import ConfigError, InfraError, NoSpace, Unsupported
 from harness.faults.base import Fault
+from harness.images.own_disk import Disks
 from harness.images.own_kernel import OwnKernel, release_of, with_own_kernel
+from harness.images.preparing_machine import preparing_spec
 from harness.images.probe_kit import ensure_probe_kit
 from harness.model import (
+    DEFAULT_KERNEL,
     Accel,
     Cell,
     Firmware,
@@ -29,6 +32,7 @@ from harness.model import (
     Loader,
     Option,
     find_release,
+    is_disk_file,
     is_kernel_file,
     kernel_choice,
 )
@@ -67,8 +71,17 @@ def all_faults() -> dict[str, Fault]:
     return {name: module.FAULT for name, module in members(faults).items()}
 
 
+def recipe_of(settings: Settings, name: str) -> images.Recipe | images.DiskRecipe:
+    """The recipe of that name, or for the disk image at that path. Raises ConfigError."""
+    if is_disk_file(name):
+        return images.recipe_of_file(name, settings.cache_dir)
+    return images.load_recipe(settings.images_dir, name)
+
+
 def known_names(settings: Settings) -> Known:
-    """Every image, device set and method that exists here."""
+    """Every image, device set and method that exists here. Raises ConfigError for a file that is no disk image."""
+    for name in filter(is_disk_file, settings.image):
+        images.inspect(Path(name).expanduser(), settings.origins["image"])
     return Known(
         image=tuple(images.recipes(settings.images_dir)),
         device=tuple(device_sets()),
@@ -168,20 +181,54 @@ class Lab:
     def image(self, name: str) -> images.BuiltImage:
         """The built image of that name. Raises ConfigError for an unknown one, ImageError if it cannot be built."""
         if name not in self._images:
-            recipe = images.load_recipe(self._settings.images_dir, name)
-            self._images[name] = images.ensure(
-                recipe,
-                images_dir=self._settings.images_dir,
-                cache_dir=self._settings.cache_dir,
-                mirror=self._settings.mirror,
-                progress=self._say,
-            )
+            settings = self._settings
+            recipe = recipe_of(settings, name)
+            if isinstance(recipe, images.DiskRecipe):
+                self._images[name] = self._prepared(recipe)
+            else:
+                self._images[name] = images.ensure(
+                    recipe,
+                    images_dir=settings.images_dir,
+                    cache_dir=settings.cache_dir,
+                    mirror=settings.mirror,
+                    progress=self._say,
+                )
         return self._images[name]
+
+    def _prepared(self, recipe: images.DiskRecipe) -> images.BuiltImage:
+        settings = self._settings
+        return images.ensure_prepared(
+            recipe,
+            images.fetch(recipe, settings.cache_dir, self._say),
+            images_dir=settings.images_dir,
+            cache_dir=settings.cache_dir,
+            make_machine=lambda disks: self._preparing_machine(recipe.name, disks),
+            clock=self._clock,
+            progress=self._say,
+        )
+
+    def _preparing_machine(self, name: str, disks: Disks) -> QemuMachine:
+        """The machine in which a disk of the user's own is prepared. Raises InfraError."""
+        firmware, accel = host.firmware_files(disks.firmware), self.accel.accel
+        folder = _make_folder()
+        spec = preparing_spec(
+            name,
+            disks,
+            folder=folder.path,
+            accel=accel,
+            memory_mib=self._settings.memory,
+            cpus=self._settings.smp,
+            ovmf_code=firmware.code,
+        )
+        if spec.ovmf_vars is not None and firmware.vars is not None:
+            shutil.copyfile(firmware.vars, spec.ovmf_vars)
+        return QemuMachine(self.qemu.path, spec, folder, self._clock)
 
     def image_of(self, cell: Cell) -> images.BuiltImage:
         """The image that this cell boots: the built one, or it with the user's own kernel. Raises as `image`."""
         if not is_kernel_file(cell.kernel):
             return self.image(cell.image)
+        self._check_kernel(cell)
         name = f"{cell.image}:{cell.kernel}"
         if name not in self._images:
             settings, kernel = self._settings, Path(cell.kernel).expanduser().resolve()
@@ -201,14 +248,22 @@ class Lab:
         choice = kernel_choice(cell.kernel)
         if choice is None:
             return None
+        self._check_kernel(cell)
         try:
             found = [find_release(self.image(cell.image).kernels, name) for name in (choice.outgoing, choice.incoming)]
         except ValueError as error:
             raise self._settings.error("kernel", f"{cell.image}: {error}", mend=self._images_with_more()) from None
         return KernelChoice(*found)
 
+    def _check_kernel(self, cell: Cell) -> None:
+        """Only an image made here is laid out so that the harness can choose its kernel. Raises ConfigError."""
+        if isinstance(recipe_of(self._settings, cell.image), images.DiskRecipe):
+            problem = f"{cell.image} boots the kernel that its own boot loader starts, and {cell.kernel} is another"
+            raise self._settings.error("kernel", problem, mend=f"leave it at {DEFAULT_KERNEL}")
+
     def _images_with_more(self) -> str:
-        several = [name for name, one in images.recipes(self._settings.images_dir).items() if one.more_kernels]
+        found = images.recipes(self._settings.images_dir)
+        several = [name for name, one in found.items() if isinstance(one, images.Recipe) and one.more_kernels]
         return f"images with more kernels than one: {', '.join(several) or 'none'}"
 
     def spec(self, cell: Cell, folder: Path) -> MachineSpec:

@@ -48,8 +48,8 @@ class Rerun(Struct, frozen=True, kw_only=True):
     #: of the image's disk, hex, and where it is
     sha256: str
     disk: Path
-    #: size of the root file system on it
-    root_bytes: int
+    #: size of the root file system on it; None where it is not known where that lies
+    root_bytes: int | None
 
 
 class Case(Struct, frozen=True, kw_only=True):

@@ -76,7 +76,7 @@ def script(qemu: str, options: list[Option], image: str, spec: MachineSpec) -> s
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 base=$here/{DISK} format=qcow2
-[ -e "$base" ] || {{ base={shlex.quote(image)} format=raw; }}
+[ -e "$base" ] || {{ base={shlex.quote(image)} format={"qcow2" if image.endswith(".qcow2") else "raw"}; }}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 qemu-img create -q -f qcow2 -b "$base" -F "$format" "$dir/root.qcow2"

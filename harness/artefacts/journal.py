@@ -98,7 +98,7 @@ def _copy_root(case: Case, overlay: Path, root: Path) -> None:
 
 
 def _root_bytes(case: Case) -> int:
-    if case.rerun is None:
+    if case.rerun is None or case.rerun.root_bytes is None:
         raise NotTaken("the layout of the disk is not known")
     return case.rerun.root_bytes
 

@@ -23,7 +23,7 @@ from harness.config.table import PROJECT
 from harness.errors import Unsupported
 from harness.faults.machine import adapt
 from harness.lab import Lab, all_faults, device_set_of, methods
-from harness.model import Accel, BootPath, Cell, CycleEnd, RunInfo, is_kernel_file
+from harness.model import Accel, BootPath, Cell, CycleEnd, RunInfo, is_disk_file, is_kernel_file
 from harness.reboot.base import Method
 from harness.registry import lookup
 from harness.store import RECORDS, RUN_FILE, CellStore, create_run, read_records, read_run_info, update_run
@@ -176,10 +176,10 @@ class RunSession:
                 settings=rerun_settings(settings, cell, self.lab.accel.accel),
                 project=PROJECT,
                 qemu_version=self.lab.qemu.version,
-                image=cell.image,
+                image=_anywhere(cell.image, is_file=is_disk_file(cell.image)),
                 sha256=self.lab.image(cell.image).sha256,
                 disk=image.disk,
-                root_bytes=image.recipe.disk_mib * MIB,
+                root_bytes=image.root_bytes,
             ),
             symbols=SymbolStore(settings.cache_dir, image.sha256),
         )
@@ -216,11 +216,11 @@ def finished(run_dir: Path, cell: Cell) -> list[CycleEnd]:
 def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, str]:
     """What makes make run this cell alone, with everything that decides its cycles; BLOCKS is left to the caller."""
     named = {
-        "IMAGE": cell.image,
+        "IMAGE": _anywhere(cell.image, is_file=is_disk_file(cell.image)),
         "DEVICE": cell.device_set,
         "FIRMWARE": cell.firmware.value,
         "LOADER": cell.loader.value,
-        "KERNEL": str(Path(cell.kernel).expanduser().resolve()) if is_kernel_file(cell.kernel) else cell.kernel,
+        "KERNEL": _anywhere(cell.kernel, is_file=is_kernel_file(cell.kernel)),
         "MACHINE": cell.machine,
         "METHODS": ",".join(settings.methods),
         "SEED": str(settings.seed),
@@ -240,6 +240,11 @@ def rerun_settings(settings: Settings, cell: Cell, accel: Accel) -> dict[str, st
     if is_kernel_file(cell.kernel):
         named |= {"MODULES": str(settings.modules or ""), "INITRD": str(settings.initrd or "")}
     return {**named, "QEMU": settings.qemu} if settings.qemu else named
+
+
+def _anywhere(name: str, *, is_file: bool) -> str:
+    """A name that is good wherever make is called."""
+    return str(Path(name).expanduser().resolve()) if is_file else name
 
 
 def host_facts() -> dict[str, object]:

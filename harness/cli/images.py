@@ -6,8 +6,10 @@ import click
 
 from harness import images
 from harness.cli.options import as_json, print_json, say, with_settings
+from harness.clock import HostClock
 from harness.config import Settings, expand, read_matrix
-from harness.lab import known_names
+from harness.lab import Lab, known_names
+from harness.model import is_disk_file
 from harness.registry import lookup
 
 NAME = "images"
@@ -28,7 +30,7 @@ def images_list(settings: Settings, as_json: bool) -> None:
         print_json(recipes.values())
         return
     for recipe in recipes.values():
-        click.echo(f"{recipe.name:16}  {recipe.distro} {recipe.release}, {recipe.arch}, {recipe.init}")
+        click.echo(f"{recipe.name:16}  {recipe.summary}")
 
 
 @images_group.command("build")
@@ -36,20 +38,20 @@ def images_list(settings: Settings, as_json: bool) -> None:
 @with_settings("mirror", "select", "matrix", "images_dir", "cache_dir")
 @as_json
 def images_build(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
-    """Build the images NAMES that are not built yet, or those of a selection; all of them if none is named."""
+    """Build the images NAMES that are not built yet, or those of a selection; all of them if none is named.
+
+    A name may be the path of a disk image, which is prepared.
+    """
     recipes = images.recipes(settings.images_dir)
     if settings.select and not names:
         cells = expand(read_matrix(settings.matrix), settings, known_names(settings)).cells
         names = tuple(dict.fromkeys(cell.image for cell in cells))
-    chosen = [lookup(recipes, name, "image") for name in names] or list(recipes.values())
-    for recipe in chosen:
-        image = images.ensure(
-            recipe,
-            images_dir=settings.images_dir,
-            cache_dir=settings.cache_dir,
-            mirror=settings.mirror,
-            progress=say,
-        )
+    for name in names:
+        if not is_disk_file(name):
+            lookup(recipes, name, "image")
+    lab = Lab(settings, HostClock(), say)
+    for name in names or recipes:
+        image = lab.image(name)
         if as_json:
             print_json([image])
         else:

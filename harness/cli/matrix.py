@@ -19,7 +19,7 @@ from harness.config import Settings, every_cell, expand, read_matrix, selections
 from harness.config.cells import cost
 from harness.config.table import DIMENSIONS
 from harness.errors import InfraError
-from harness.lab import DirectBoot, Lab, known_names, machine_spec
+from harness.lab import DirectBoot, Lab, known_names, machine_spec, recipe_of
 from harness.model import Accel, Cell, Firmware, Loader
 from harness.model.architectures import ARCHITECTURES
 from harness.qemu.argv import MachineSpec, build, flatten, to_text
@@ -176,7 +176,9 @@ def cell_object(cell: Cell) -> dict[str, Any]:
 def example_spec(cell: Cell, settings: Settings) -> MachineSpec:
     """What a machine of this cell is made of, with example paths: nothing of this host is looked at."""
     folder = Path("/run/kexec-harness")
-    command_line = images.load_recipe(settings.images_dir, cell.image).command_line
+    recipe = recipe_of(settings, cell.image)
+    # What a disk of the user's own is started with is known once it has been prepared.
+    command_line = recipe.command_line if isinstance(recipe, images.Recipe) else "..."
     return machine_spec(
         cell,
         settings,

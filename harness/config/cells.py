@@ -13,7 +13,7 @@ from harness.config.settings import Settings
 from harness.config.shards import assign
 from harness.config.table import DIMENSIONS, MACHINES
 from harness.errors import ConfigError
-from harness.model import Cell, Firmware, Loader, is_kernel_file, kernel_choice
+from harness.model import Cell, Firmware, Loader, is_disk_file, is_kernel_file, kernel_choice
 from harness.model.architectures import ARCHITECTURES
 from harness.registry import unknown
 
@@ -72,6 +72,7 @@ def expand(matrix: Matrix, settings: Settings, known: Known) -> Expansion:
             raise settings.error("select", unknown(name, "selection", matrix.select))
         found.update(dict.fromkeys(_cells(matrix, {**matrix.select[name].named(), **given})))
     expansion = _without_excluded(matrix, list(found))
+    _check_cell_ids(expansion.cells)
     if not expansion.cells:
         reasons = "\n  ".join(f"{left.cell.cell_id}: {left.reason} ({left.place})" for left in expansion.excluded)
         raise ConfigError(f"no cell is left to run\n  {reasons}")
@@ -85,6 +86,16 @@ def _check_own_kernel(settings: Settings) -> None:
     for name in ("modules", "initrd"):
         if getattr(settings, name) is not None and not files:
             raise settings.error(name, "belongs to a KERNEL that is a file, and there is none")
+
+
+def _check_cell_ids(cells: Sequence[Cell]) -> None:
+    """Disk images in different folders may have the same name. Raises ConfigError."""
+    known: dict[str, Cell] = {}
+    for cell in cells:
+        other = known.setdefault(cell.cell_id, cell)
+        if other != cell:
+            problem = f"{other.image} and {cell.image} would both be {cell.cell_id} in the results"
+            raise ConfigError(problem, key="image", mend="give one of the files another name")
 
 
 def cost(settings: Settings) -> float:
@@ -145,10 +156,13 @@ def check_names(matrix: Matrix, settings: Settings, known: Known) -> None:
 
 
 def _problem(dimension: str, name: str, known: Known) -> str | None:
-    """What is wrong with a name, if anything is. Which kernels an image has is known when it is built.
+    """What is wrong with a name, if anything is. Which kernels an image has is known when it is built, and what a disk
+    image is when it is opened.
 
     A machine may have several device sets, as `nvme+e1000e`.
     """
+    if dimension == "image" and is_disk_file(name):
+        return None
     if dimension == "kernel":
         try:
             kernel_choice(name)

@@ -1,6 +1,7 @@
 """Finished images on disk: found by the hash of what they are made from, checked before they are used.
 
     CACHE/images/NAME-KEY/   disk.raw  vmlinuz  initrd.img  image.json  build.log  verified.json
+                             (disk.qcow2 of a disk of the user's own, harness.images.own_disk)
                              vmlinuz-RELEASE  initrd.img-RELEASE  of kernels beside the one that is booted by itself
     CACHE/images/NAME.lock   held while one is built or checked
     CACHE/images/.build-NAME-*   being built; without the lock's holder it is a leftover
@@ -25,13 +26,16 @@ from msgspec import Struct
 
 from harness.errors import ImageError, NoSpace
 from harness.images.guestfiles import GuestFile, digest
-from harness.images.recipe import Recipe
+from harness.images.recipe import AnyRecipe, Recipe
 
 #: Raise it when the builder makes something else of the same recipe.
 BUILDER_FORMAT = 4
 DISK, KERNEL, INITRD = "disk.raw", "vmlinuz", "initrd.img"
+#: the disk of an image that was prepared from one of the user's
+PREPARED_DISK = "disk.qcow2"
 MANIFEST, STAMP = "image.json", "verified.json"
 KEY_DIGITS = 16
+MIB = 1 << 20
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -39,10 +43,10 @@ class BuiltImage(Struct, frozen=True, kw_only=True):
     """A finished image. Nobody may write to `disk`: VMs run on overlays."""
 
     name: str
-    recipe: Recipe
-    #: raw, read-only
+    recipe: AnyRecipe
+    #: read-only; qcow2 or raw, by its suffix
     disk: Path
-    #: of the disk, hex
+    #: of the disk, hex; of one that was prepared, that of the user's original
     sha256: str
     #: the kernel and initrd that are on the disk, beside it
     kernel: Path
@@ -63,6 +67,16 @@ class BuiltImage(Struct, frozen=True, kw_only=True):
             return self.kernel, self.initrd
         return self.kernel.with_name(f"{KERNEL}-{release}"), self.initrd.with_name(f"{INITRD}-{release}")
 
+    @property
+    def disk_format(self) -> str:
+        """As QEMU calls it."""
+        return self.disk.suffix.removeprefix(".")
+
+    @property
+    def root_bytes(self) -> int | None:
+        """Size of the root file system; None where only the image's maker knows where it lies."""
+        return self.recipe.disk_mib * MIB if isinstance(self.recipe, Recipe) else None
+
 
 class Manifest(Struct, frozen=True, kw_only=True):
     """image.json: what a finished folder holds."""
@@ -74,6 +88,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     other_kernels: tuple[str, ...] = ()
     #: file name -> SHA-256, hex
     sha256: dict[str, str]
+    #: the kernel's command line, and the SHA-256 of the user's disk, where no recipe says them
+    cmdline: str | None = None
+    original: str | None = None
 
 
 class FileState(Struct, frozen=True):
@@ -88,6 +105,13 @@ class FileState(Struct, frozen=True):
     def of(cls, path: Path) -> FileState:
         status = path.stat()
         return cls(status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+
+
+class Checksum(Struct, frozen=True):
+    """A file's SHA-256, and the state in which it had that."""
+
+    state: FileState
+    sha256: str
 
 
 class Stamp(Struct, frozen=True):
@@ -122,16 +146,21 @@ def entry_folder(images: Path, name: str, key: str) -> Path:
     return images / f"{name}-{key[:KEY_DIGITS]}"
 
 
-def write_manifest(folder: Path, name: str, key: str) -> None:
+def write_manifest(
+    folder: Path, name: str, key: str, *, cmdline: str | None = None, original: str | None = None
+) -> None:
     """Describe the finished files in `folder`, take the right to write from them, and put all on disk."""
+    disk = DISK if (folder / DISK).exists() else PREPARED_DISK
     release, *others = (folder / "releases").read_text("ascii").split()
-    files = [DISK, KERNEL, INITRD, *(f"{file}-{other}" for other in others for file in (KERNEL, INITRD))]
+    files = [disk, KERNEL, INITRD, *(f"{file}-{other}" for other in others for file in (KERNEL, INITRD))]
     manifest = Manifest(
         name=name,
         key=key,
         kernel_release=release,
         other_kernels=tuple(others),
         sha256={file: sha256_of(folder / file) for file in files},
+        cmdline=cmdline,
+        original=original,
     )
     (folder / "releases").unlink()
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
@@ -142,7 +171,7 @@ def write_manifest(folder: Path, name: str, key: str) -> None:
     _sync(folder)
 
 
-def open_entry(folder: Path, recipe: Recipe, key: str) -> BuiltImage:
+def open_entry(folder: Path, recipe: AnyRecipe, key: str) -> BuiltImage:
     """The finished image in `folder`, its files checked against their checksums.
 
     The full hash (1-3 s) is taken once per boot of the host and whenever a file's inode, size, mtime or ctime
@@ -161,16 +190,17 @@ def open_entry(folder: Path, recipe: Recipe, key: str) -> BuiltImage:
         os.utime(folder)
     except (OSError, msgspec.DecodeError) as error:
         raise ImageError(f"{folder} is damaged: {error}") from error
+    disk = DISK if DISK in manifest.sha256 else PREPARED_DISK
     return BuiltImage(
         name=recipe.name,
         recipe=recipe,
-        disk=folder / DISK,
-        sha256=manifest.sha256[DISK],
+        disk=folder / disk,
+        sha256=manifest.original or manifest.sha256[disk],
         kernel=folder / KERNEL,
         initrd=folder / INITRD,
         kernel_release=manifest.kernel_release,
         kernels=(manifest.kernel_release, *manifest.other_kernels),
-        cmdline=recipe.command_line,
+        cmdline=recipe.command_line if isinstance(recipe, Recipe) else manifest.cmdline or "",
         arch=recipe.arch,
         key=key,
     )
@@ -212,6 +242,22 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_once(path: Path, cache_dir: Path) -> str:
+    """The same, of a large file of the user's: read again only when somebody has written to it since."""
+    state = FileState.of(path)
+    known = cache_dir / "checksums" / hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        checksum = msgspec.json.decode(known.read_bytes(), type=Checksum)
+        if checksum.state == state:
+            return checksum.sha256
+    found = sha256_of(path)
+    with writable(known.parent):
+        fresh = known.with_suffix(f".{os.getpid()}")
+        fresh.write_bytes(msgspec.json.encode(Checksum(state, found)))
+        fresh.replace(known)
+    return found
 
 
 def _sync(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The files an image gets besides its distribution's packages.
 
-images/guest for all, images/init/NAME by the init system, and for systemd the package of images/kexec-load.
+images/guest for all, images/init/NAME by the init system, and for systemd the package of images/kexec-load. A disk of
+the user's own gets images/own-disk and no file that only an image made here has.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ COMMAND_LINE_MARK = b"@CMDLINE@"
 MAKE_TIMEOUT_S = 60
 #: where a guest has the package of kexec-load, to install it again after a purge
 PACKAGE = "usr/lib/kexec-harness/kexec-load.deb"
+#: and, on a disk of the user's own, kexec-load's files for where there are no Debian packages
+UNPACKED = "usr/lib/kexec-harness/kexec-load"
+#: what every guest has of images/guest, whoever made it
+OF_EVERY_GUEST = "usr/lib/kexec-harness/"
 
 
 class GuestFile(Struct, frozen=True):
@@ -45,13 +50,30 @@ def collect(images_dir: Path, recipe: Recipe) -> tuple[GuestFile, ...]:
     sources = {images_dir / folder: _tree(images_dir / folder) for folder in ("guest", f"init/{recipe.init}")}
     if recipe.init == "systemd":
         sources[images_dir / "kexec-load"] = [GuestFile(PACKAGE, 0o644, _package(images_dir / "kexec-load"))]
+    return tuple(_filled(file, recipe) for file in _merged(sources))
+
+
+def collect_for_disk(images_dir: Path) -> tuple[GuestFile, ...]:
+    """Every file that a disk of the user's own gets, sorted by path. Raises ImageError as `collect`."""
+    kexec_load = images_dir / "kexec-load"
+    return _merged(
+        {
+            images_dir / "guest": [f for f in _tree(images_dir / "guest") if f.path.startswith(OF_EVERY_GUEST)],
+            images_dir / "init/systemd": _tree(images_dir / "init/systemd"),
+            images_dir / "own-disk": _tree(images_dir / "own-disk" / "guest"),
+            kexec_load: [GuestFile(PACKAGE, 0o644, _package(kexec_load)), *_installed(kexec_load)],
+        }
+    )
+
+
+def _merged(sources: dict[Path, list[GuestFile]]) -> tuple[GuestFile, ...]:
     brought_by: dict[str, Path] = {}
     files: dict[str, GuestFile] = {}
     for source, found in sources.items():
         for file in found:
             if file.path in files:
                 raise ImageError(f"both {brought_by[file.path]} and {source} bring /{file.path}")
-            files[file.path], brought_by[file.path] = _filled(file, recipe), source
+            files[file.path], brought_by[file.path] = file, source
     return tuple(files[path] for path in sorted(files))
 
 
@@ -81,16 +103,27 @@ def _tree(folder: Path) -> list[GuestFile]:
 def _package(source: Path) -> bytes:
     """The Debian package of kexec-load; the same files always give the same bytes."""
     with tempfile.TemporaryDirectory(prefix="kexec-load-") as folder:
-        command = [str(find_tool("make")), "--silent", "-C", str(source), "deb", f"BUILD={folder}"]
-        # Variables of an outer make must not reach this one.
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-        done = subprocess.run(
-            command, env=env, capture_output=True, text=True, errors="replace", timeout=MAKE_TIMEOUT_S, check=False
-        )
-        if done.returncode:
-            raise ImageError(f"make -C {source} deb failed:\n{done.stderr.strip()[-2000:]}")
+        _make(source, "deb", f"BUILD={folder}")
         [package] = Path(folder).glob("*.deb")
         return package.read_bytes()
+
+
+def _installed(source: Path) -> list[GuestFile]:
+    """What `make install` of kexec-load gives, below `UNPACKED`."""
+    with tempfile.TemporaryDirectory(prefix="kexec-load-") as folder:
+        _make(source, "install", f"DESTDIR={folder}")
+        return [GuestFile(f"{UNPACKED}/{f.path}", f.mode, f.content, f.link) for f in _tree(Path(folder))]
+
+
+def _make(source: Path, target: str, variable: str) -> None:
+    command = [str(find_tool("make")), "--silent", "-C", str(source), target, variable]
+    # Variables of an outer make must not reach this one.
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, errors="replace", timeout=MAKE_TIMEOUT_S, check=False
+    )
+    if done.returncode:
+        raise ImageError(f"make -C {source} {target} failed:\n{done.stderr.strip()[-2000:]}")
 
 
 def digest(files: tuple[GuestFile, ...]) -> str:

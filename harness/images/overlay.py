@@ -18,7 +18,9 @@ def create_overlay(image: BuiltImage, path: Path) -> None:
 
     Raises InfraError, NoSpace or ToolMissing.
     """
-    _create("-b", str(image.disk.resolve()), "-F", "raw", str(path), what=f"no overlay {path} on {image.disk}")
+    _create(
+        "-b", str(image.disk.resolve()), "-F", image.disk_format, str(path), what=f"no overlay {path} on {image.disk}"
+    )
 
 
 def create_empty(path: Path) -> None:

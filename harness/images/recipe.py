@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -20,6 +20,8 @@ KernelWord = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.,:/=+@%-]+$")]
 PackageOfSuite = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+.-]+/[a-z][a-z0-9-]*$")]
 UnitName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@:-]+\.(service|timer|socket|target|mount|path)$")]
 Snapshot = Annotated[str, Meta(pattern=r"^[0-9]{8}T[0-9]{6}Z$")]
+
+FileT = TypeVar("FileT", bound=Struct)
 
 #: key of a recipe file that names another recipe, whose keys count where this one names none
 BASE = "base"
@@ -58,9 +60,42 @@ class Recipe(RecipeFile, frozen=True, kw_only=True, omit_defaults=True):
     name: str
 
     @property
+    def summary(self) -> str:
+        """What the image is, in a line."""
+        return f"{self.distro} {self.release}, {self.arch}, {self.init}"
+
+    @property
     def command_line(self) -> str:
         """The kernel's whole command line, as GRUB gives it."""
         return " ".join(("root=LABEL=kexec-root", "ro", *self.cmdline))
+
+
+class DiskRecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a recipe file may say of a disk image that is there already, and is prepared by its own cloud-init."""
+
+    #: where it is: file:///path, http://..., https://...
+    url: Annotated[str, Meta(pattern=r"^(file:///|https?://[^/\s]+/)[^\s\x00-\x1f]+$")]
+    #: of the file, hex
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    arch: Literal["x86_64"] = "x86_64"
+    #: whether the boot that prepares it may reach the network, to install kexec-tools
+    network: bool = False
+
+
+class DiskRecipe(DiskRecipeFile, frozen=True, kw_only=True, omit_defaults=True):
+    """A disk image that is there already, with its name: the recipe's, or the path of a file of the user's."""
+
+    name: str
+    #: what runs as process 1; others cannot be prepared
+    init: Literal["systemd"] = "systemd"
+
+    @property
+    def summary(self) -> str:
+        """What the image is, in a line."""
+        return f"{self.url}, {self.arch}, {self.init}"
+
+
+AnyRecipe = Recipe | DiskRecipe
 
 
 def recipe_files(images_dir: Path) -> dict[str, Path]:
@@ -68,12 +103,12 @@ def recipe_files(images_dir: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(images_dir.glob("*.toml"), key=lambda path: path.stem)}
 
 
-def recipes(images_dir: Path) -> dict[str, Recipe]:
+def recipes(images_dir: Path) -> dict[str, AnyRecipe]:
     """Every recipe of `images_dir` by name. Raises ConfigError for a wrong one."""
     return {name: read_recipe(path) for name, path in recipe_files(images_dir).items()}
 
 
-def load_recipe(images_dir: Path, name: str) -> Recipe:
+def load_recipe(images_dir: Path, name: str) -> AnyRecipe:
     """The recipe called `name`. Raises ConfigError if there is none or it is wrong."""
     files = recipe_files(images_dir)
     if name not in files:
@@ -81,21 +116,28 @@ def load_recipe(images_dir: Path, name: str) -> Recipe:
     return read_recipe(files[name])
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path) -> AnyRecipe:
     """Read one recipe file, and the one it is based on. Raises ConfigError with file and line."""
     text, table = read_toml(path)
+    if "url" in table:
+        disk = _convert(path, text, table, DiskRecipeFile)
+        return DiskRecipe(name=path.stem, **msgspec.structs.asdict(disk))
     if BASE in table:
         table = {**_base_of(path, text, table), **table}
         del table[BASE]
-    try:
-        content = msgspec.convert(table, RecipeFile)
-    except msgspec.ValidationError as error:
-        raise _wrong_recipe(path, text, table, str(error)) from error
+    content = _convert(path, text, table, RecipeFile)
     for key in ("enable", "mask"):
         if getattr(content, key) and content.init != "systemd":
             problem = f"names systemd's units, and this image's init is {content.init}"
             raise ConfigError(problem, file=path, line=line_of(text, (key,)), key=key)
     return Recipe(name=path.stem, **msgspec.structs.asdict(content))
+
+
+def _convert(path: Path, text: str, table: dict[str, Any], kind: type[FileT]) -> FileT:
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        raise _wrong_recipe(path, text, table, str(error), kind) from error
 
 
 def _base_of(path: Path, text: str, table: dict[str, Any]) -> dict[str, Any]:
@@ -114,9 +156,9 @@ def _base_of(path: Path, text: str, table: dict[str, Any]) -> dict[str, Any]:
     return below
 
 
-def _wrong_recipe(path: Path, text: str, table: dict[str, Any], message: str) -> ConfigError:
+def _wrong_recipe(path: Path, text: str, table: dict[str, Any], message: str, kind: type[Struct]) -> ConfigError:
     """Turn msgspec's message (``Expected `int`, got `str` - at `$.disk_mib` ``) into one with a place."""
-    keys = [BASE, *(field.name for field in msgspec.structs.fields(RecipeFile))]
+    keys = [*([BASE] if kind is RecipeFile else []), *(field.name for field in msgspec.structs.fields(kind))]
     if wrong := re.search(r"unknown field `(.+?)`", message):
         key = wrong[1]
         return ConfigError(unknown(key, "key", keys), file=path, line=line_of(text, (key,)), key=key)

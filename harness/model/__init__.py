@@ -4,7 +4,17 @@ Times are seconds (float) on the harness's monotonic clock unless a name says ot
 Nothing here imports anything else of ours.
 """
 
-from harness.model.cells import DEFAULT_DIMENSIONS, Accel, Cell, Firmware, Loader, Option
+from harness.model.cells import (
+    DEFAULT_DIMENSIONS,
+    DISK_SUFFIXES,
+    Accel,
+    Cell,
+    Firmware,
+    Loader,
+    Option,
+    disk_name,
+    is_disk_file,
+)
 from harness.model.events import (
     QMP_LOST,
     AgentMessage,
@@ -22,7 +32,7 @@ from harness.model.events import (
     Vcpu,
 )
 from harness.model.evidence import Evidence, Expectation
-from harness.model.kernels import KernelChoice, find_release, is_kernel_file, kernel_choice
+from harness.model.kernels import DEFAULT_KERNEL, KernelChoice, find_release, is_kernel_file, kernel_choice
 from harness.model.records import (
     SETUP,
     CellRows,
@@ -50,6 +60,8 @@ from harness.model.verdicts import (
 
 __all__ = [
     "DEFAULT_DIMENSIONS",
+    "DEFAULT_KERNEL",
+    "DISK_SUFFIXES",
     "QMP_LOST",
     "SETUP",
     "Accel",
@@ -92,7 +104,9 @@ __all__ = [
     "Stage",
     "Vcpu",
     "Verdict",
+    "disk_name",
     "find_release",
+    "is_disk_file",
     "is_kernel_file",
     "kernel_choice",
 ]

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from msgspec import Struct
 
 from harness.model.kernels import ARROW, DEFAULT_KERNEL
+
+#: how names of disk images end
+DISK_SUFFIXES = (".qcow2", ".raw", ".img")
+#: of a disk image's name, as many characters name its cells
+MAX_NAME = 80
+
+
+def is_disk_file(image: str) -> bool:
+    """Whether it is a path, of a disk image that the user has, and not the name of a recipe."""
+    return "/" in image or image.endswith(DISK_SUFFIXES)
+
+
+def disk_name(image: str) -> str:
+    """What cells and folders of a disk image are called: its file's name, of characters that are safe in every name.
+
+    >>> disk_name("/srv/My disk+1.qcow2")
+    'My_disk_1.qcow2'
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", image.rstrip("/").rpartition("/")[2])[-MAX_NAME:]
+    return re.sub(r"^[.-]", "_", name) or "_"
 
 
 class Firmware(StrEnum):
@@ -29,6 +50,7 @@ class Accel(StrEnum):
 class Cell(Struct, frozen=True, kw_only=True):
     """One combination of dimensions. Methods are not part of it: every arm runs in the same cell."""
 
+    #: the name of a recipe, or the path of a disk image
     image: str
     device_set: str
     firmware: Firmware = Firmware.SEABIOS
@@ -41,7 +63,8 @@ class Cell(Struct, frozen=True, kw_only=True):
     @property
     def cell_id(self) -> str:
         """Readable and safe as a file name; dimensions at their default are left out."""
-        parts = [self.image, self.device_set, self.firmware.value]
+        image = disk_name(self.image) if is_disk_file(self.image) else self.image
+        parts = [image, self.device_set, self.firmware.value]
         for field in ("loader", "kernel", "machine", "arch"):
             value = str(getattr(self, field))
             if value != str(DEFAULT_DIMENSIONS[field]):

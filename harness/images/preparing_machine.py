@@ -1,0 +1,55 @@
+"""The machine in which a disk of the user's own prepares itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.images.own_disk import Disks
+from harness.model import Accel, Cell, Firmware, Option
+from harness.qemu.argv import MachineSpec, no_commas
+
+#: MiB; distributions' cloud images ask for no more
+LEAST_MEMORY_MIB = 1024
+#: by which the guest knows the disk, as /dev/disk/by-id/virtio-NAME
+HANDOVER = "kexec-handover"
+
+
+def preparing_spec(
+    name: str,
+    disks: Disks,
+    *,
+    folder: Path,
+    accel: Accel,
+    memory_mib: int,
+    cpus: int,
+    ovmf_code: Path | None = None,
+) -> MachineSpec:
+    """What it is made of; pure. `folder` is its private one. It has no network card unless it may reach the network."""
+    return MachineSpec(
+        cell=Cell(image=name, device_set="prepare", firmware=disks.firmware),
+        accel=accel,
+        memory_mib=max(memory_mib, LEAST_MEMORY_MIB),
+        cpus=cpus,
+        folder=folder,
+        root_disk=disks.root,
+        root_options=(("-device", "virtio-blk-pci,drive=root0,bootindex=1"),),
+        device_options=(
+            *_raw_disk("seed", disks.seed, "readonly=on", "serial=kexec-seed"),
+            *_raw_disk("handover", disks.handover, "cache=unsafe", f"serial={HANDOVER}"),
+        ),
+        more_options=_network() if disks.network else (),
+        echoes=0,
+        ovmf_code=ovmf_code,
+        ovmf_vars=folder / "ovmf-vars.fd" if disks.firmware is Firmware.OVMF else None,
+    )
+
+
+def _raw_disk(name: str, path: Path, how: str, serial: str) -> tuple[Option, ...]:
+    return (
+        ("-drive", f"if=none,id={name},format=raw,file={no_commas(str(path))},{how}"),
+        ("-device", f"virtio-blk-pci,drive={name},{serial}"),
+    )
+
+
+def _network() -> tuple[Option, ...]:
+    return (("-netdev", "user,id=packages"), ("-device", "virtio-net-pci,netdev=packages"))
