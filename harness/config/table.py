@@ -93,7 +93,7 @@ SETTINGS: tuple[Definition, ...] = (
         "device sets under test, with commas; each gives a cell; nvme+e1000e: both on one machine",
         "virtio-net,nvme",
     ),
-    _dimension("image", "images to boot, with commas", "debian-13"),
+    _dimension("image", "images to boot, with commas; or a disk image ./disk.qcow2", "debian-13"),
     _dimension("firmware", "firmware of the machine: seabios, ovmf", "seabios,ovmf", tuple(Firmware)),
     _dimension("loader", "how a cold boot gets its kernel: grub, direct", "grub", tuple(Loader)),
     _dimension("kernel", "kernel: default, 6.12, from one to another '6.1->6.12', or a file ./bzImage", "6.12"),
