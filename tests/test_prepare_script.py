@@ -5,7 +5,9 @@ The layouts are those of the distributions' cloud images, as their documentation
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,25 @@ def test_initrds_behind_one_another_begin_at_multiples_of_four(root, sizes):
     _, joined, _ = run(root, f"initrds='{listed}'; join_initrds")
     padded = "".join((str(n) * size).ljust(-(-size // 4) * 4, "\0") for n, size in enumerate(sizes))
     assert joined == padded
+
+
+def test_the_stand_in_for_busybox_talks_to_an_echo_service():
+    """As the network checks use it: they end it once everything has come back."""
+    content = bytes(range(256)) * 4096
+    stand_in = PROJECT / "images/own-disk/guest/usr/lib/kexec-harness/bin/busybox"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=echo_once, args=(server,), daemon=True).start()
+        command = [stand_in, "nc", "127.0.0.1", str(server.getsockname()[1])]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+            threading.Thread(target=client.stdin.write, args=(content,), daemon=True).start()
+            assert client.stdout.read(len(content)) == content
+            client.kill()
+
+
+def echo_once(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        while data := connection.recv(65536):
+            connection.sendall(data)
