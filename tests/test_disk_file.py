@@ -9,11 +9,14 @@ import pytest
 from own_disks import qcow2_disk, raw_disk, said_by
 from paths import PROJECT
 
+from harness.campaign.session import rerun_settings
+from harness.clock import ManualClock
 from harness.config import expand, read_matrix
 from harness.errors import ConfigError
 from harness.images import inspect
-from harness.lab import known_names
-from harness.model import Cell, is_disk_file
+from harness.lab import Lab, known_names
+from harness.model import Accel, Cell, is_disk_file
+from harness.selftest.session import Session
 
 
 @pytest.fixture
@@ -127,3 +130,31 @@ def test_images_of_the_same_name_cannot_be_told_apart(settings, qcow2, tmp_path)
     both = settings(image=f"{qcow2},{other}")
     with pytest.raises(ConfigError, match=r"would both be cloud.qcow2\+virtio-net\+seabios in the results"):
         expand(read_matrix(PROJECT / "scenarios" / "matrix.toml"), both, known_names(both))
+
+
+# ---- what it cannot be used for ---------------------------------------------------------------------------------
+
+
+def of_file(settings, qcow2: Path, **more: str):
+    return settings(image=str(qcow2), cache_dir=str(qcow2.parent / "cache"), **more)
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "6.1->6.12", "./bzImage"])
+def test_its_kernel_cannot_be_chosen(settings, qcow2, kernel):
+    lab = Lab(of_file(settings, qcow2, kernel=kernel), ManualClock(), print)
+    cell = Cell(image=str(qcow2), device_set="nvme", kernel=kernel)
+    problem = f"^command line --kexec-kernel: {qcow2} boots the kernel that its own .*, and {kernel} is another\n"
+    with pytest.raises(ConfigError, match=problem):
+        lab.image_of(cell) if kernel.startswith(".") else lab.kernels(cell)
+
+
+def test_faults_are_not_injected_into_it(settings, qcow2, tmp_path):
+    session = Session(of_file(settings, qcow2), ManualClock(), folder=tmp_path, say=print)
+    with pytest.raises(ConfigError, match=f"^command line --kexec-image: {qcow2} was not made here"):
+        session.run([str(qcow2)], [], 0)
+
+
+def test_a_rerun_names_it_by_its_whole_path(settings, qcow2, monkeypatch):
+    monkeypatch.chdir(qcow2.parent)
+    cell = Cell(image=qcow2.name, device_set="nvme")
+    assert rerun_settings(settings(image=qcow2.name), cell, Accel.TCG)["IMAGE"] == str(qcow2)

@@ -14,7 +14,8 @@ from harness.clock import Clock
 from harness.config import Settings
 from harness.errors import MachineError
 from harness.faults.base import Fault
-from harness.lab import Lab, all_faults
+from harness.images import DiskRecipe
+from harness.lab import Lab, all_faults, recipe_of
 from harness.model import Cell, Outcome
 from harness.registry import lookup
 from harness.selftest.bench import Bench
@@ -67,7 +68,14 @@ class Session:
         self._benches: list[Bench] = []
 
     def run(self, images: Sequence[str], faults: Sequence[Fault], clean: int) -> list[Trial]:
-        """Every trial of every image. Raises MachineError if a machine does not come up."""
+        """Every trial of every image.
+
+        Raises ConfigError for an image that was not made here, MachineError if a machine does not come up.
+        """
+        for image in images:
+            if isinstance(recipe_of(self._settings, image), DiskRecipe):
+                problem = f"{image} was not made here, and faults are injected into what the harness has laid out"
+                raise self._settings.error("image", problem)
         for image in images:
             self._lab.image(image)
         self._lab.accel  # noqa: B018  # proven once, before several benches want it
