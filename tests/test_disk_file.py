@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from own_disks import qcow2_disk, raw_disk, said_by
 from paths import PROJECT
 
@@ -15,7 +19,7 @@ from harness.config import expand, read_matrix
 from harness.errors import ConfigError
 from harness.images import inspect
 from harness.lab import Lab, known_names
-from harness.model import Accel, Cell, is_disk_file
+from harness.model import DISK_SUFFIXES, Accel, Cell, is_disk_file
 from harness.selftest.session import Session
 
 
@@ -101,6 +105,15 @@ def test_what_is_no_disk_image_is_an_error_about_the_setting(qcow2, make, proble
 def test_a_wrong_file_is_said_before_anything_runs(settings, tmp_path):
     with pytest.raises(ConfigError, match=f"^command line --kexec-image: {tmp_path} is a folder"):
         known_names(settings(image=str(tmp_path)))
+
+
+@hypothesis.settings(deadline=None)
+@given(st.sampled_from([b"", b"QFI\xfb\0\0\0\3"]), st.binary(max_size=1200), st.sampled_from(DISK_SUFFIXES))
+def test_whatever_is_in_a_file_it_is_read_to_an_end(tmp_path_factory, start, rest, suffix):
+    path = tmp_path_factory.getbasetemp() / f"any{suffix}"
+    path.write_bytes(start + rest)
+    with suppress(ConfigError):
+        assert inspect(path, "IMAGE").virtual_bytes <= 2 << 40
 
 
 # ---- cells ----------------------------------------------------------------------------------------------------

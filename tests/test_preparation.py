@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from own_disks import OFF, failed, prepared, step
 
 from harness.errors import ImageError
 from harness.images.preparation import watch_preparation
 from harness.images.seed import SEED_READ
-from harness.model import ConsoleData, Event, ProcessExit
+from harness.model import AgentMessage, ConsoleData, Event, ProcessExit
 from harness.qemu.replay import ReplayMachine
 
 
@@ -90,3 +92,24 @@ def test_what_the_guest_says_is_bounded():
     with pytest.raises(ImageError) as caught:
         watch(ConsoleData(1.0, "x" * (3 << 20)), failed("y" * 100_000, b"z" * 100_000))
     assert len(str(caught.value)) < 10_000
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=20)
+KEYS = st.sampled_from(
+    ["step", "problem", "output", "system", "cmdline", "kernel_bytes", "initrd_bytes", "next", "kexec", "command_line"]
+)
+KINDS = st.sampled_from(["step", "failed", "prepared", "hello", "reply"])
+VALUES = PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(KEYS, PLAIN, max_size=2)
+BODIES = st.builds(lambda kind, body: {**body, "type": kind}, KINDS, st.dictionaries(KEYS, VALUES, max_size=6))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(BODIES, max_size=4))
+def test_whatever_the_guest_sends_what_is_said_of_it_can_be_shown(bodies):
+    events = [AgentMessage(float(number), body) for number, body in enumerate(bodies)]
+    said: list[str] = []
+    try:
+        watch_preparation(ReplayMachine([*events, OFF]), "x", said.append)
+    except ImageError as error:
+        said.append(str(error))
+    assert "".join(said).replace("\n", "").isprintable()
