@@ -46,7 +46,7 @@ def ensure(
     files = guestfiles.collect(images_dir, recipe)
     key = cache.image_key(recipe, files)
     images = cache_dir / "images"
-    with cache.writable(images), _locked(images / f"{recipe.name}.lock", recipe, progress):
+    with cache.writable(images), locked(images / f"{recipe.name}.lock", recipe.name, progress):
         folder = cache.entry_folder(images, recipe.name, key)
         if folder.exists():
             try:
@@ -60,12 +60,13 @@ def ensure(
 
 
 @contextlib.contextmanager
-def _locked(path: Path, recipe: Recipe, progress: Progress) -> Iterator[None]:
+def locked(path: Path, name: str, progress: Progress) -> Iterator[None]:
+    """Hold the lock at `path` of the image called `name`; who has to wait for it is told so."""
     lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        progress(f"{recipe.name}: waiting for another process that is at this image")
+        progress(f"{name}: waiting for another process that is at this image")
         lock.acquire()
     try:
         yield

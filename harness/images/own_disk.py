@@ -16,13 +16,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import filelock
 from msgspec import Struct
 
 from harness.clock import Clock
 from harness.errors import ConfigError, ImageError, NoSpace
 from harness.host.tools import find_tool
 from harness.images import cache, guestfiles
+from harness.images.build import locked
 from harness.images.cache import BuiltImage
 from harness.images.disk import MBR_CODE, MIB
 from harness.images.disk_file import DiskFile, inspect, may_boot
@@ -90,14 +90,14 @@ def ensure_prepared(
     key = hashlib.sha256(f"{PREPARATION_FORMAT} {recipe.sha256} {seed}".encode()).hexdigest()
     name = disk_name(recipe.name)
     folder = cache.entry_folder(cache_dir / "images" / "own-disks", name, key)
-    with cache.writable(folder.parent), filelock.FileLock(folder.parent / f"{name}.lock"):
+    with cache.writable(folder.parent), locked(folder.parent / f"{name}.lock", recipe.name, progress):
         if folder.exists():
             try:
                 return cache.open_entry(folder, recipe, key)
             except ImageError as error:
                 progress(f"{recipe.name}: {error}; preparing it again")
                 cache.discard(folder)
-        for leftover in folder.parent.glob(f".build-{name}-*"):
+        for leftover in folder.parent.glob(f".build-{name}-????????"):
             cache.discard(leftover)
         _check_space(disk, folder.parent)
         making = Path(tempfile.mkdtemp(prefix=f".build-{name}-", dir=folder.parent))
