@@ -5,6 +5,7 @@ The layouts are those of the distributions' cloud images, as their documentation
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import threading
@@ -12,6 +13,13 @@ from pathlib import Path
 
 import pytest
 from paths import PROJECT
+
+from harness.errors import ImageError
+from harness.images.guestfiles import UNPACKED, GuestFile, write_tar
+from harness.images.preparation import Prepared, watch_preparation
+from harness.model import AgentMessage, ProcessExit
+from harness.qemu.agent import AgentDecoder
+from harness.qemu.replay import ReplayMachine
 
 SCRIPT = PROJECT / "images/own-disk/prepare"
 WORDS = "console=ttyS0,115200 earlycon=uart8250,io,0x3f8,115200"
@@ -153,6 +161,88 @@ def test_what_a_program_said_goes_with_the_failure(root):
     assert status == 1
     assert '"problem":"this failed: grub-mkconfig -o /boot/grub/grub.cfg"' in messages
     assert "Y2Fubm90IGZpbmQgYSBkZXZpY2UK" in messages
+
+
+# ---- all of it --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def system(root):
+    """A system like Debian's, whose programs note that they were called; with the archive of its guest's files."""
+    for name in ("run/systemd/system/.", "usr/lib/systemd/system/systemd-networkd.service", "boot/grub/grub.cfg"):
+        file(root, name.removesuffix("/.") + "/keep" if name.endswith("/.") else name)
+    file(root, "etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n')
+    file(root, "etc/os-release", 'PRETTY_NAME="Some Linux 1"\n')
+    file(root, "etc/netplan/50-cloud-init.yaml")
+    kernel, initrd = file(root, "boot/vmlinuz-1", "kernel"), file(root, "boot/initrd-1", "initrd")
+    for name in ("grub-mkconfig", "kexec", "stty", "sync"):
+        program(root, name)
+    program(root, "systemctl", 'echo "systemctl $*" >>"$CALLED"; [ "$1" != is-enabled ]')
+    status = f"next reboot: kexec of {kernel} (why)\ninitrd: {initrd}\ncommand line: ro console=ttyS0,115200\n"
+    seen = '{"kexec":true,"reason":"why","command_line":"ro console=ttyS0,115200"}'
+    program(root, "kexec-load", f"[ $1 != status ] || printf '%s' '{status}'\n[ $1 != check ] || echo '{seen}'")
+    for name in ("awk", "base64", "bash", "dd", "head", "sed", "tar", "cat", "grep", "cp", "mkdir", "rm", "tr", "tail"):
+        (root.parent / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    for name in ("sh", "uname", "wc", "chmod"):
+        (root.parent / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    files = (
+        GuestFile("usr/lib/kexec-harness/init.sh", 0o644, b"# init\n"),
+        GuestFile(f"{UNPACKED}/usr/sbin/kexec-load", 0o755, b"#!/bin/sh\n"),
+    )
+    write_tar(files, root.parent / "files.tar", 0)
+    file(root.parent, "handover")
+    return root
+
+
+def prepare(root: Path) -> tuple[Prepared | None, str]:
+    """What the messages come to, and which programs were called."""
+    status, _, messages = run(
+        root,
+        f"KEXEC_HARNESS_PATH={root.parent}/bin KEXEC_HARNESS_HANDOVER={root.parent}/handover; export KEXEC_HARNESS_PATH"
+        f" KEXEC_HARNESS_HANDOVER; sh {SCRIPT} {root.parent}/files.tar no",
+    )
+    events = [AgentMessage(1.0, body) for body in AgentDecoder().feed(messages.encode())]
+    prepared = watch_preparation(ReplayMachine([*events, ProcessExit(2.0, 0)]), "x", lambda _: None)
+    assert status == 0
+    return prepared, (root.parent / "called").read_text()
+
+
+def test_a_system_is_made_a_guest_and_hands_its_kernel_over(system):
+    prepared, called = prepare(system)
+    assert prepared == Prepared(
+        system="Some Linux 1", kernel_bytes=6, initrd_bytes=8, cmdline="ro console=ttyS0,115200", stands_aside=None
+    )
+    assert (system.parent / "handover").read_bytes() == b"kernelinitrd\0\0"
+    assert "systemctl enable kexec-harness-agent.service kexec-load.service\n" in called
+    assert "systemctl enable systemd-networkd.service\n" in called
+    assert called.endswith("systemctl --no-block poweroff\n")
+    assert (system / "usr/sbin/kexec-load").is_file()
+    assert (system / "etc/cloud/cloud-init.disabled").is_file()
+    assert not (system / "etc/netplan/50-cloud-init.yaml").exists()
+    assert "/usr/lib/kexec-harness/bin" in (system / "usr/lib/kexec-harness/init.sh").read_text()
+
+
+def test_where_kexec_tools_are_missing_it_says_so_and_what_to_do(system):
+    (system.parent / "bin/kexec").unlink()
+    with pytest.raises(ImageError, match=r"kexec-tools is not installed, and there is no network .*\n.*virt-customize"):
+        prepare(system)
+    assert "poweroff" in (system.parent / "called").read_text()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "problem"),
+    [
+        (lambda root: shutil.rmtree(root / "run"), "this system does not run systemd"),
+        (lambda root: (root.parent / "bin/awk").unlink(), "this system has no program 'awk'"),
+        (lambda root: (root.parent / "files.tar").write_bytes(b"x" * 600), r"this failed: tar .*: *(?s:.*)tar"),
+        (lambda root: (root.parent / "handover").unlink(), "there is no disk .*handover to hand the kernel over on"),
+        (lambda root: (root / "boot/vmlinuz-1").unlink(), "the kernel of the next boot cannot be found: next reboot"),
+    ],
+)
+def test_what_is_missing_is_said(system, break_it, problem):
+    break_it(system)
+    with pytest.raises(ImageError, match=problem):
+        prepare(system)
 
 
 @pytest.mark.parametrize("sizes", [(8,), (5, 3), (4, 4, 1)])
