@@ -38,8 +38,8 @@ def simulated_host():
         patch.setattr(Lab, "qemu", SimpleNamespace(version="7.2.22", path=Path("/usr/bin/qemu")))
         lacks = {{"igb": "QEMU 7.2.22 has no device igb"}}
         patch.setattr(Lab, "why_unsupported", lambda _, cell: lacks.get(cell.device_set))
-        recipe = SimpleNamespace(disk_mib=1200, init="systemd")
-        image = SimpleNamespace(sha256="0" * 64, disk=Path("/disk.raw"), recipe=recipe)
+        recipe = SimpleNamespace(init="systemd")
+        image = SimpleNamespace(sha256="0" * 64, disk=Path("/disk.raw"), root_bytes=1200 << 20, recipe=recipe)
         patch.setattr(Lab, "image", lambda self, name: image)
         patch.setattr(Lab, "command_line", lambda self, cell: ["qemu"])
         patch.setattr(Lab, "make_machine", lambda self, cell, adapt=None: SimulatedMachine(CLOCK, RNG, {failing!r}))
