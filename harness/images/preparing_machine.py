@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.images.own_disk import Disks
 from harness.model import Accel, Cell, Firmware, Option
+from harness.model.architectures import ARCHITECTURES
 from harness.qemu.argv import MachineSpec, no_commas
 
 #: MiB; distributions' cloud images ask for no more
@@ -25,8 +26,11 @@ def preparing_spec(
     ovmf_code: Path | None = None,
 ) -> MachineSpec:
     """What it is made of; pure. `folder` is its private one. It has no network card unless it may reach the network."""
+    cell = Cell(image=name, device_set="prepare", firmware=disks.firmware)
     return MachineSpec(
-        cell=Cell(image=name, device_set="prepare", firmware=disks.firmware),
+        cell=cell,
+        # The board that every system knows.
+        machine=ARCHITECTURES[cell.arch].machines[0],
         accel=accel,
         memory_mib=max(memory_mib, LEAST_MEMORY_MIB),
         cpus=cpus,
