@@ -19,9 +19,8 @@ from harness.devices.base import DISK_MIB, ROOT, DeviceSet, several
 from harness.devices.needs import fitted, lacking
 from harness.errors import ConfigError, InfraError, NoSpace, Unsupported
 from harness.faults.base import Fault
-from harness.images.own_disk import Disks
 from harness.images.own_kernel import OwnKernel, release_of, with_own_kernel
-from harness.images.preparing_machine import preparing_spec
+from harness.images.preparing_machine import preparing_machine
 from harness.images.probe_kit import ensure_probe_kit
 from harness.model import (
     DEFAULT_KERNEL,
@@ -202,27 +201,19 @@ class Lab:
             images.fetch(recipe, settings.cache_dir, self._say),
             images_dir=settings.images_dir,
             cache_dir=settings.cache_dir,
-            make_machine=lambda disks: self._preparing_machine(recipe.name, disks),
+            make_machine=lambda disks: preparing_machine(
+                recipe.name,
+                disks,
+                qemu=self.qemu.path,
+                accel=self.accel.accel,
+                memory_mib=settings.memory,
+                cpus=settings.smp,
+                clock=self._clock,
+                folder=_make_folder(),
+            ),
             clock=self._clock,
             progress=self._say,
         )
-
-    def _preparing_machine(self, name: str, disks: Disks) -> QemuMachine:
-        """The machine in which a disk of the user's own is prepared. Raises InfraError."""
-        firmware, accel = host.firmware_files(disks.firmware), self.accel.accel
-        folder = _make_folder()
-        spec = preparing_spec(
-            name,
-            disks,
-            folder=folder.path,
-            accel=accel,
-            memory_mib=self._settings.memory,
-            cpus=self._settings.smp,
-            ovmf_code=firmware.code,
-        )
-        if spec.ovmf_vars is not None and firmware.vars is not None:
-            shutil.copyfile(firmware.vars, spec.ovmf_vars)
-        return QemuMachine(self.qemu.path, spec, folder, self._clock)
 
     def image_of(self, cell: Cell) -> images.BuiltImage:
         """The image that this cell boots: the built one, or it with the user's own kernel. Raises as `image`."""

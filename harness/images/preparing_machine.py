@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+from harness.clock import Clock
+from harness.host import firmware_files
 from harness.images.own_disk import Disks
 from harness.model import Accel, Cell, Firmware, Option
 from harness.model.architectures import ARCHITECTURES
 from harness.qemu.argv import MachineSpec, no_commas
+from harness.qemu.folder import PrivateFolder
+from harness.qemu.machine import QemuMachine
 
 #: MiB; distributions' cloud images ask for no more
 LEAST_MEMORY_MIB = 1024
 #: by which the guest knows the disk, as /dev/disk/by-id/virtio-NAME
 HANDOVER = "kexec-handover"
+
+
+def preparing_machine(
+    name: str,
+    disks: Disks,
+    *,
+    qemu: Path,
+    accel: Accel,
+    memory_mib: int,
+    cpus: int,
+    clock: Clock,
+    folder: PrivateFolder,
+) -> QemuMachine:
+    """The machine, not yet powered on; `folder` is its private one, and goes with it. Raises InfraError."""
+    try:
+        firmware = firmware_files(disks.firmware)
+        spec = preparing_spec(
+            name,
+            disks,
+            folder=folder.path,
+            accel=accel,
+            memory_mib=memory_mib,
+            cpus=cpus,
+            ovmf_code=firmware.code,
+        )
+        if spec.ovmf_vars is not None and firmware.vars is not None:
+            shutil.copyfile(firmware.vars, spec.ovmf_vars)
+    except BaseException:
+        folder.remove()
+        raise
+    return QemuMachine(qemu, spec, folder, clock)
 
 
 def preparing_spec(
