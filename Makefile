@@ -111,6 +111,8 @@ bench: setup
 
 # K names one fault; without it, all of them and 16 clean reboots on each image.
 selftest: export KEXEC_JOBS ?= 2
+# Two machines of one CPU each: what a host with two CPUs emulates best.
+selftest: export KEXEC_SMP ?= 1
 selftest: setup
 	@.venv/bin/kexec-harness selftest $${HARNESS_K:+--fault "$$HARNESS_K" --clean 0}
 

@@ -202,6 +202,15 @@ def test_the_hook_acts_in_a_reboot_only(machine, verb):
     assert "--exec|" not in machine.calls
 
 
+def test_the_hook_goes_by_what_is_staged_where_systemd_names_no_verb(machine):
+    """As systemd 262 calls it."""
+    machine.hook("")
+    assert "--exec|" not in machine.calls
+    machine.load()
+    machine.hook("")
+    assert "--exec|" in machine.calls
+
+
 def test_the_hook_starts_no_image_that_kexec_load_has_not_loaded(machine):
     machine.write("/sys/kernel/kexec_loaded", "1\n")
     assert not machine.will_start

@@ -56,6 +56,10 @@ class Hands(Protocol):
         """Write to the guest's physical memory."""
         ...
 
+    def overwrite_next_instruction(self, code: bytes) -> None:
+        """Write machine code over what the first CPU would run next."""
+        ...
+
 
 class Reaction(Struct, frozen=True):
     """What the host does during the reboot, once, as soon as the console's text has `pattern` in it."""

@@ -17,6 +17,8 @@ from harness.qemu.argv import no_commas
 
 SOCKET = "gdb.sock"
 TIMEOUT_S = 20.0
+#: where RIP stands among the registers of x86-64, behind sixteen of eight bytes (gdb/features/i386/64bit-core.xml)
+RIP_AT = 128
 _PACKET = re.compile(rb"\$(?P<content>[^$#]*)#[0-9a-f]{2}")
 
 
@@ -36,10 +38,24 @@ def write_memory(folder: Path, address: int, data: bytes) -> None:
             connection.connect(str(folder / SOCKET))
             stub = _Stub(connection)
             for packet in ("Qqemu.PhyMemMode:1", f"M{address:x},{len(data):x}:{data.hex()}", "D"):
-                answer = stub.ask(packet)
-                if answer != "OK":
-                    raise MachineError(f"QEMU's debugger stub answered {packet[:40]!r} with {answer[:40]!r}")
+                stub.expect(packet, "OK")
     except OSError as error:
+        raise MachineError(f"QEMU's debugger stub: {error}") from error
+
+
+def overwrite_next_instruction(folder: Path, data: bytes) -> None:
+    """Write `data` over what the first CPU would run next. Raises MachineError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(TIMEOUT_S)
+            connection.connect(str(folder / SOCKET))
+            stub = _Stub(connection)
+            stub.expect("Qqemu.PhyMemMode:0", "OK")
+            registers = bytes.fromhex(stub.ask("g"))
+            address = int.from_bytes(registers[RIP_AT : RIP_AT + 8], "little")
+            stub.expect(f"M{address:x},{len(data):x}:{data.hex()}", "OK")
+            stub.expect("D", "OK")
+    except (OSError, ValueError) as error:
         raise MachineError(f"QEMU's debugger stub: {error}") from error
 
 
@@ -49,6 +65,12 @@ class _Stub:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._received = b""
+
+    def expect(self, packet: str, wanted: str) -> None:
+        """Ask for something that can only be answered in one way. Raises MachineError."""
+        answer = self.ask(packet)
+        if answer != wanted:
+            raise MachineError(f"QEMU's debugger stub answered {packet[:40]!r} with {answer[:40]!r}")
 
     def ask(self, packet: str) -> str:
         checksum = sum(packet.encode("ascii")) % 256

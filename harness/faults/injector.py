@@ -9,7 +9,7 @@ from typing import Any
 from harness.clock import Clock, Deadline
 from harness.errors import MachineError
 from harness.faults.base import Fault, Reaction
-from harness.faults.gdb import write_memory
+from harness.faults.gdb import overwrite_next_instruction, write_memory
 from harness.faults.sockets import cut
 from harness.model import CommandReply, CommandSent, ConsoleData, Event
 from harness.qemu.argv import SOCKETS
@@ -111,6 +111,9 @@ class Injector:
 
     def write_memory(self, address: int, data: bytes) -> None:
         write_memory(self.machine.spec.folder, address, data)
+
+    def overwrite_next_instruction(self, code: bytes) -> None:
+        overwrite_next_instruction(self.machine.spec.folder, code)
 
     # ---- its moments ------------------------------------------------------------------------------------------
 
