@@ -5,13 +5,24 @@ from __future__ import annotations
 import base64
 
 import pytest
+from msgspec import structs
 from reboots import BOOT, JUMP, NONCE, SHUTDOWN, THROUGH_FIRMWARE, TRIGGER, cold, evidence, kexec, ready, reset, text
 
 from harness.classify.classifier import classify
 from harness.classify.milestones import Progress
 from harness.cycle import watch
 from harness.deadlines import Deadlines
-from harness.model import AgentMessage, BootPath, CommandSent, DeviceFinding, EndReason, FailureClass, Outcome, QmpEvent
+from harness.model import (
+    AgentMessage,
+    BootPath,
+    CommandSent,
+    DeviceFinding,
+    EndReason,
+    FailureClass,
+    FirmwareData,
+    Outcome,
+    QmpEvent,
+)
 from harness.qemu.replay import ReplayMachine
 
 KEXEC_READY = {"bootloader_type": 208, "cmdline_nonce": NONCE}
@@ -80,6 +91,18 @@ def test_a_jump_that_a_program_prints_before_a_cold_reboot_is_a_conflict_and_no_
     trigger, *rest = cold()
     judged = verdict([trigger, forged, *rest], "cold")
     assert (judged.failure_class, judged.rule) == ("proof_conflict", "channels-disagree")
+
+
+def test_the_resets_of_firmware_belong_to_the_one_that_was_held_however_long_it_was():
+    """SeaBIOS takes the first one for a resume, and resets once more."""
+    announced = text(103.9, "[   20.100000] reboot: Restarting system")
+    held = QmpEvent(104.0, "SHUTDOWN", {"guest": True, "reason": "guest-reset"})
+    goes_on = QmpEvent(109.4, "RESET", {"guest": False, "reason": "host-qmp-system-reset"})
+    resumes = FirmwareData(109.41, "In resume (status=0)\nAttempting a hard reboot\n")
+    through = [announced, held, goes_on, resumes, reset(109.43), FirmwareData(109.5, "SeaBIOS (version 1.16.2)\n")]
+    boot = [structs.replace(event, t=event.t + 5) for event in BOOT]
+    judged = verdict([TRIGGER, *SHUTDOWN, *through, *boot, ready(125.0)])
+    assert (judged.failure_class, judged.path) == (FailureClass.FELL_BACK_TO_FIRMWARE, BootPath.FIRMWARE)
 
 
 def test_a_reset_that_was_held_is_a_reset():

@@ -79,6 +79,8 @@ class Progress:
         self.at: dict[Milestone, float] = {}
         #: time of each burst of resets
         self.resets: list[float] = []
+        #: when the last one began, or went on after it was held
+        self._burst_at = 0.0
         #: how far the reboot had come at each of them, and whether somebody had announced it on the console
         self.reset_after: list[tuple[Milestone | None, bool]] = []
         #: the bursts that somebody on the host began, by QMP
@@ -223,6 +225,7 @@ class Progress:
         elif name == "RESET" and self._held:
             # The reset that was held goes on, however long it was; from here on the machine has the time it takes.
             self._held = False
+            self._burst_at = t
             self.reach_again(Milestone.HANDOFF, t)
         elif name == "RESET":
             self._reset(t, by_host=str(reason).startswith("host-"))
@@ -236,8 +239,9 @@ class Progress:
             self.watchdog = self.watchdog or event
 
     def _reset(self, t: float, *, by_host: bool) -> None:
-        if self.resets and t - self.resets[-1] < RESET_BURST_S:
+        if self.resets and t - self._burst_at < RESET_BURST_S:
             return
+        self._burst_at = t
         self.resets.append(t)
         if by_host:
             self.resets_by_host.append(t)
