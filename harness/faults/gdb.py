@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.errors import MachineError
@@ -32,28 +33,28 @@ def gdb_options(folder: Path) -> list[Option]:
 
 def write_memory(folder: Path, address: int, data: bytes) -> None:
     """Write `data` to physical memory. Raises MachineError."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(TIMEOUT_S)
-            connection.connect(str(folder / SOCKET))
-            stub = _Stub(connection)
-            for packet in ("Qqemu.PhyMemMode:1", f"M{address:x},{len(data):x}:{data.hex()}", "D"):
-                stub.expect(packet, "OK")
-    except OSError as error:
-        raise MachineError(f"QEMU's debugger stub: {error}") from error
+    with _attached(folder) as stub:
+        stub.expect("Qqemu.PhyMemMode:1", "OK")
+        stub.write(address, data)
 
 
 def overwrite_next_instruction(folder: Path, data: bytes) -> None:
     """Write `data` over what the first CPU would run next. Raises MachineError."""
+    with _attached(folder) as stub:
+        stub.expect("Qqemu.PhyMemMode:0", "OK")
+        registers = bytes.fromhex(stub.ask("g"))
+        stub.write(int.from_bytes(registers[RIP_AT : RIP_AT + 8], "little"), data)
+
+
+@contextmanager
+def _attached(folder: Path) -> Iterator[_Stub]:
+    """A debugger's connection to the machine, which stands still as long. Raises MachineError."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(TIMEOUT_S)
             connection.connect(str(folder / SOCKET))
             stub = _Stub(connection)
-            stub.expect("Qqemu.PhyMemMode:0", "OK")
-            registers = bytes.fromhex(stub.ask("g"))
-            address = int.from_bytes(registers[RIP_AT : RIP_AT + 8], "little")
-            stub.expect(f"M{address:x},{len(data):x}:{data.hex()}", "OK")
+            yield stub
             stub.expect("D", "OK")
     except (OSError, ValueError) as error:
         raise MachineError(f"QEMU's debugger stub: {error}") from error
@@ -65,6 +66,10 @@ class _Stub:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._received = b""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write `data` there, in memory as the mode has it. Raises MachineError."""
+        self.expect(f"M{address:x},{len(data):x}:{data.hex()}", "OK")
 
     def expect(self, packet: str, wanted: str) -> None:
         """Ask for something that can only be answered in one way. Raises MachineError."""
