@@ -229,6 +229,18 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(get, monkeypatch, tmp_pa
     assert (finished(tmp_path), finished(tmp_path, ".build-*")) == ([], [])
 
 
+def test_a_build_leaves_that_of_an_image_whose_name_goes_on_alone(get, built, tmp_path):
+    image = get()
+    folder = image.disk.parent
+    name = folder.name.rpartition("-")[0]
+    neighbour, leftover = (folder.parent / f".build-{name}{rest}-abcdefgh" for rest in ("-backports", ""))
+    neighbour.mkdir()
+    leftover.mkdir()
+    image.disk.unlink()
+    get()
+    assert finished(tmp_path, ".build-*") == [neighbour]
+
+
 def test_a_killed_build_leaves_nothing_that_looks_finished(get, built, monkeypatch, tmp_path):
     os.mkfifo(tmp_path / "life")
     put_on_path(tmp_path / "bin", monkeypatch, mmdebstrap=f"exec 9>{tmp_path}/life; echo >&9; exec sleep 20")

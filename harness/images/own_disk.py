@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,10 +21,10 @@ from harness.clock import Clock
 from harness.errors import ConfigError, ImageError, NoSpace
 from harness.host.tools import find_tool
 from harness.images import cache, guestfiles
-from harness.images.build import locked
 from harness.images.cache import BuiltImage
 from harness.images.disk import MBR_CODE, MIB
 from harness.images.disk_file import DiskFile, inspect, may_boot
+from harness.images.entry import Progress, ensure_entry
 from harness.images.own_kernel import release_of
 from harness.images.preparation import MAX_HANDED_BYTES, Prepared, printable, watch_preparation
 from harness.images.recipe import DiskRecipe
@@ -36,11 +35,9 @@ from harness.qemu.machine import Machine
 
 #: Raise it when the same original and files are made into something else.
 PREPARATION_FORMAT = 1
-UNUSED_S = 14 * 24 * 3600
 TIMEOUT_S = 60
 #: room beside the copy: what the guest writes, and the kernel it hands over
 MORE_MIB = 1024
-Progress = Callable[[str], None]
 
 
 class Disks(Struct, frozen=True, kw_only=True):
@@ -88,27 +85,21 @@ def ensure_prepared(
     script = (images_dir / "own-disk" / "prepare").read_bytes()
     seed = user_data(files, script, network=recipe.network)
     key = hashlib.sha256(f"{PREPARATION_FORMAT} {recipe.sha256} {seed}".encode()).hexdigest()
-    name = disk_name(recipe.name)
-    folder = cache.entry_folder(cache_dir / "images" / "own-disks", name, key)
-    with cache.writable(folder.parent), locked(folder.parent / f"{name}.lock", recipe.name, progress):
-        if folder.exists():
-            try:
-                return cache.open_entry(folder, recipe, key)
-            except ImageError as error:
-                progress(f"{recipe.name}: {error}; preparing it again")
-                cache.discard(folder)
-        for leftover in folder.parent.glob(f".build-{name}-????????"):
-            cache.discard(leftover)
+
+    def make(folder: Path) -> None:
         _check_space(disk, folder.parent)
-        making = Path(tempfile.mkdtemp(prefix=f".build-{name}-", dir=folder.parent))
-        try:
-            making.chmod(0o755)
-            _prepare(recipe, disk, making, seed=seed, key=key, make_machine=make_machine, progress=progress)
-            making.rename(folder)
-        finally:
-            cache.discard(making)
-        cache.prune(folder.parent, folder, name, UNUSED_S, clock.wall().timestamp())
-        return cache.open_entry(folder, recipe, key)
+        _prepare(recipe, disk, folder, seed=seed, key=key, make_machine=make_machine, progress=progress)
+
+    return ensure_entry(
+        recipe,
+        key,
+        make,
+        images=cache_dir / "images" / "own-disks",
+        name=disk_name(recipe.name),
+        again="preparing it again",
+        progress=progress,
+        clock=clock,
+    )
 
 
 def _prepare(
