@@ -275,7 +275,7 @@ class Lab:
         )
 
     def _command_line(self, cell: Cell, command_line: str) -> str:
-        word = _board(cell).clock_word if self.accel.accel is Accel.TCG else ""
+        word = _board(cell).clock_word if self.accel.accel.emulated else ""
         return f"{command_line} {word.format(khz=host.tsc_khz())}" if word else command_line
 
     def why_unsupported(self, cell: Cell) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.guest import Guest
 from harness.lab import Lab, device_set_of, methods
-from harness.model import Accel, Cell
+from harness.model import Cell
 from harness.qemu.machine import Machine
 from harness.store import write_console, write_events
 
@@ -33,8 +33,9 @@ class Guests:
         """
         self.close()
         device_set = device_set_of(cell)
-        emulated = self._lab.accel.accel is Accel.TCG
-        guest = self.current = Guest(machine, cell, device_set, methods(), self._seed, emulated=emulated)
+        guest = self.current = Guest(
+            machine, cell, device_set, methods(), self._seed, emulated=self._lab.accel.accel.emulated
+        )
         guest.boot()
         kernels = self._lab.kernels(cell)
         if kernels is not None and guest.kernel != kernels.outgoing:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from kexec_load_machine import SHELLS, Machine
+from own_disks import qcow2_disk, raw_disk
 
 from harness.config import Known, Settings, Sources, resolve
 
@@ -71,3 +72,15 @@ def machine(tmp_path: Path) -> Machine:
 def any_machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
     """The same, once under dash and once with nothing but busybox."""
     return Machine(tmp_path, request.param)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """A disk image of the user's, raw."""
+    return raw_disk(tmp_path / "disks" / "cloud.raw")
+
+
+@pytest.fixture
+def qcow2(tmp_path: Path) -> Path:
+    """The same as qcow2."""
+    return qcow2_disk(tmp_path / "disks" / "cloud.qcow2")

@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from own_disks import qcow2_disk, raw_disk, said_by
+from own_disks import said_by
 from paths import PROJECT
 
 from harness.campaign.session import rerun_settings
@@ -21,17 +21,6 @@ from harness.images import inspect
 from harness.lab import Lab, known_names
 from harness.model import DISK_SUFFIXES, Accel, Cell, is_disk_file
 from harness.selftest.session import Session
-
-
-@pytest.fixture
-def raw(tmp_path):
-    return raw_disk(tmp_path / "disks" / "cloud.raw")
-
-
-@pytest.fixture
-def qcow2(tmp_path):
-    return qcow2_disk(tmp_path / "disks" / "cloud.qcow2")
-
 
 # ---- what is taken for a disk image ---------------------------------------------------------------------------
 

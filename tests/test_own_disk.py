@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from own_disks import OFF, RELEASE, failed, prepared, qcow2_disk, raw_disk, said_by
+from own_disks import OFF, RELEASE, failed, prepared, said_by
 from paths import PROJECT
 
 from harness.clock import ManualClock
@@ -22,16 +22,6 @@ from harness.qemu.argv import build, to_text
 from harness.qemu.replay import ReplayMachine
 
 GOLDEN = Path(__file__).parent / "testdata" / "own-disk"
-
-
-@pytest.fixture
-def raw(tmp_path):
-    return raw_disk(tmp_path / "disks" / "cloud.raw")
-
-
-@pytest.fixture
-def qcow2(tmp_path):
-    return qcow2_disk(tmp_path / "disks" / "cloud.qcow2")
 
 
 # ---- what the guest is told -----------------------------------------------------------------------------------

@@ -28,7 +28,6 @@ from harness.devices.base import DeviceSet
 from harness.errors import MachineError, SystemDied, Unsupported
 from harness.model import (
     SETUP,
-    Accel,
     AgentMessage,
     BootPath,
     Cell,
@@ -96,9 +95,8 @@ class CellCampaign:
         self._store = store
         self._artefacts = artefacts
         self._say = say
-        emulated = identity.accel is Accel.TCG
-        self._deadlines = Deadlines(emulated=emulated)
-        self._usual = UsualOfCell(emulated=emulated)
+        self._deadlines = Deadlines(emulated=identity.accel.emulated)
+        self._usual = UsualOfCell(emulated=identity.accel.emulated)
         self._leave_out = leave_out
         #: method -> why it cannot be; None as long as no system has been asked
         self._unable: dict[str, str] | None = None

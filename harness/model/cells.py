@@ -46,6 +46,11 @@ class Accel(StrEnum):
     KVM = "kvm"
     TCG = "tcg"
 
+    @property
+    def emulated(self) -> bool:
+        """Whether no hardware runs the guest's code."""
+        return self is Accel.TCG
+
 
 class Cell(Struct, frozen=True, kw_only=True):
     """One combination of dimensions. Methods are not part of it: every arm runs in the same cell."""

@@ -20,7 +20,7 @@ from harness.deadlines import Deadlines
 from harness.errors import GuestGone, MachineError
 from harness.faults.machine import adapt
 from harness.lab import Lab, SavedMachine
-from harness.model import Accel, BootPath, Cell
+from harness.model import BootPath, Cell
 from harness.model.sizes import console_text
 from harness.qemu.argv import build, flatten
 from harness.qemu.machine import QemuMachine
@@ -60,7 +60,7 @@ class Bench:
     def __init__(self, lab: Lab, cell: Cell, cache_dir: Path, say: Callable[[str], None]) -> None:
         self.cell = cell
         self._lab = lab
-        emulated = lab.accel.accel is Accel.TCG
+        emulated = lab.accel.accel.emulated
         self.deadlines = Deadlines(emulated=emulated)
         self.usual = UsualOfCell(emulated=emulated)
         self._say = say
