@@ -1,5 +1,8 @@
 # What check scripts share; stands before each of them. Set before: STAGE WORDS.
 # shellcheck shell=sh disable=SC2154
+# The boot is finished before udev is, if no unit waits for it: a driver may be bound, and an interface be renamed, later.
+DRIVER_WAIT=20
+UDEV_WAIT=30
 
 # bound DRIVER|DRIVER: devices that one of the drivers is bound to, on whatever bus, one per line.
 bound() {
@@ -10,10 +13,14 @@ bound() {
     done
 }
 
+is_bound() {
+    found=$(bound "$1" | head -n 1)
+    [ -n "$found" ]
+}
+
 # Says whether the set's driver is bound to anything.
 check_driver() {
-    found=$(bound "$1" | head -n 1)
-    if [ -n "$found" ]; then
+    if within "$DRIVER_WAIT" is_bound "$1"; then
         echo "ok driver $found is bound to $1"
     else
         echo "fail driver nothing is bound to $1"
@@ -62,5 +69,14 @@ check_words() {
     done
 }
 
-[ "$STAGE" != before ] || add_words
-[ "$STAGE" != after ] || check_words
+wait_for_udev() {
+    command -v udevadm >/dev/null || return 0
+    udevadm settle --timeout="$UDEV_WAIT"
+}
+
+if [ "$STAGE" = before ]; then
+    add_words
+elif [ "$STAGE" = after ]; then
+    check_words
+    wait_for_udev
+fi

@@ -7,10 +7,11 @@ ECHO_WAIT=30
 ECHO_FILE=/run/kexec-harness-echo-$ECHO_ADDRESS
 
 # QEMU gives cards on USB a first byte of its own.
-interface_by_address() {
+find_interface() {
     for path in /sys/class/net/*; do
+        interface=${path##*/}
         case $(cat "$path/address" 2>/dev/null) in
-            ??:"$MAC_END") echo "${path##*/}" && return ;;
+            ??:"$MAC_END") return 0 ;;
         esac
     done
     return 1
@@ -54,8 +55,8 @@ echo_payload() {
 }
 
 check_network() {
-    if ! interface=$(interface_by_address); then
-        echo "fail driver no interface is bound to $DRIVER: none has an address that ends with $MAC_END"
+    if ! within "$DRIVER_WAIT" find_interface; then
+        echo "fail driver no interface is bound to $DRIVER: none has an address that ends with $MAC_END, after $DRIVER_WAIT s"
         return
     fi
     bound=$(driver_of "$interface")
