@@ -55,6 +55,12 @@ class Watched(Struct, frozen=True):
     #: the silence that ended it, if a deadline did
     given_up: GivenUp | None
 
+    def with_late(self, late: Sequence[Event]) -> Watched:
+        """With events that came afterwards, and belong to the same boot."""
+        for event in late:
+            self.progress.feed(event)
+        return structs.replace(self, events=(*self.events, *late))
+
 
 def watch(
     machine: Machine,

@@ -142,3 +142,22 @@ class Stubborn(SimulatedMachine):
 def test_a_boot_loader_that_starts_another_kernel_ends_the_cell(campaign):
     with pytest.raises(MachineError, match=f"{OLD} was to run, and it is 6.12.0-default"):
         campaign(KernelChoice(OLD, NEW), Stubborn)
+
+
+class Deaf(SimulatedMachine):
+    """A machine that does not answer any more when it is to be brought back to the first kernel for the second time."""
+
+    brought_back = 0
+
+    def run(self, script, *, purpose="script", timeout=120.0):
+        if purpose == "kernel" and f"release={OLD}\n" in script:
+            self.brought_back += 1
+            if self.brought_back == 2:
+                raise MachineError("the guest did not answer")
+        return super().run(script, purpose=purpose, timeout=timeout)
+
+
+def test_a_machine_that_cannot_be_brought_back_is_replaced(campaign):
+    said, ends = campaign(KernelChoice(OLD, NEW), Deaf)
+    assert [end.outcome for end in ends] == [Outcome.PASS] * 6
+    assert sum("another machine, as this one could not be asked" in line and "not answer" in line for line in said) == 5

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from harness.artefacts.collect import Collector
 from harness.campaign.arms import unable
@@ -322,7 +322,11 @@ class CellCampaign:
             return
         self._last, self._since = None, []
         self._say(f"{self._cell.cell_id}: a cold reboot to {release} (set-up, not counted)")
-        self._set_up(machine, slot, partial(change_kernel, machine, release))
+        try:
+            self._set_up(machine, slot, partial(change_kernel, machine, release))
+        except MachineError as error:
+            self._say(f"{self._cell.cell_id}: another machine, as this one could not be asked for that: {error}")
+            self._discard_machine()
         if self._running is not None and self._running.kernel != release:
             raise MachineError(f"{self._cell.cell_id}: {release} was to run, and it is {self._running.kernel}")
 
@@ -369,19 +373,12 @@ class CellCampaign:
         if self._unable is None:
             self._unable = unable(machine, self._methods)
         if self._usual.devices is not None:
-            return self._with(watched, drain(machine))
+            return watched.with_late(drain(machine))
         try:
             self._usual.devices = list_devices(machine, self._device_set, running.kernel)
         except MachineError as error:
             self._say(f"{self._cell.cell_id}: its devices are not compared, as they could not be listed: {error}")
-        return self._with(watched, drain(machine))
-
-    @staticmethod
-    def _with(watched: Watched, late: Sequence[Event]) -> Watched:
-        """What arrived since belongs to the same boot."""
-        for event in late:
-            watched.progress.feed(event)
-        return structs.replace(watched, events=(*watched.events, *late))
+        return watched.with_late(drain(machine))
 
     def _learn_kernel(self, machine: Machine, watched: Watched) -> Watched:
         """Make the kernel that came up known to the artefacts; what arrived meanwhile belongs to the set-up boot."""
@@ -390,7 +387,7 @@ class CellCampaign:
             return watched
         # A megabyte of symbols is no event of the boot.
         late = [event for event in drain(machine) if not isinstance(event, AgentMessage | CommandSent)]
-        return self._with(watched, late)
+        return watched.with_late(late)
 
     def _discard_machine(self) -> None:
         if self._machine is not None:
