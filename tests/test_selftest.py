@@ -9,13 +9,15 @@ from click.testing import CliRunner
 from msgspec import structs
 from reboots import BOOT, JUMP, SHUTDOWN, TRIGGER, cold, evidence, kexec, text
 
+from harness.campaign.usual import UsualOfCell
 from harness.classify.classifier import classify
 from harness.cli import cli
+from harness.cycle import CycleResult
 from harness.errors import StoreError
 from harness.model import EndReason, FailureClass, Outcome
 from harness.selftest.chance import chances
 from harness.selftest.keep import keep_trial, read_trials
-from harness.selftest.session import judge_again
+from harness.selftest.session import choose, clean_needed, judge_again
 from harness.selftest.summary import confusion, quantile, summary
 from harness.selftest.trial import CLEAN, Trial, deciding_text_at
 
@@ -130,3 +132,16 @@ def test_the_text_that_ended_a_cycle_is_what_its_verdict_is_timed_from():
     ended = [TRIGGER, *SHUTDOWN, *JUMP, *BOOT[:1], panic, text(106.4, "[    1.100000] Call Trace:")]
     assert deciding_text_at(evidence(ended, ended_by=EndReason.FATAL)) == 106.0
     assert deciding_text_at(evidence(kexec())) is None
+
+
+def test_what_is_slow_is_learnt_before_a_fault_that_makes_a_reboot_slow():
+    assert clean_needed(choose(("unit-fails", "panic-in-boot"), quick=False)) == 0
+    needed = clean_needed(choose(("unit-fails", "unit-slow"), quick=False))
+    learnt = UsualOfCell()
+    for cycle in range(needed):
+        method = ("kexec", "cold")[cycle % 2]
+        assert learnt.of(method).slow_above_s is None
+        seen = evidence(kexec() if method == "kexec" else cold(), method)
+        learnt.learn(method, CycleResult(seen, classify(seen), None, seen.events))
+    assert learnt.of("kexec").slow_above_s is not None
+    assert learnt.of("cold").slow_above_s is not None

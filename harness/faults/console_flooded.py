@@ -1,17 +1,18 @@
-"""A program floods the console while the system starts: slower, and otherwise as always."""
+"""A program floods the console before the system is up: of all that it prints nothing counts, but the time it takes."""
 
 from __future__ import annotations
 
 from harness.faults.base import Fault, Target
 from harness.faults.scripts import unit_at_boot
+from harness.model import FailureClass
 
 NAME = "console-flooded"
 
 FAULT = Fault(
     name=NAME,
-    summary="a program writes 10 MB to the console",
+    summary="a program writes 10 MB to the console, which takes the better part of a minute",
     target=Target.USERSPACE,
-    classes=(),
+    classes=(FailureClass.SLOW,),
     sabotage=unit_at_boot(
         "head -c 10000000 /dev/urandom | base64 >/dev/ttyS0", service="Type=oneshot\nTimeoutStartSec=infinity"
     ),

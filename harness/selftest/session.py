@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from harness.campaign.usual import ENOUGH
 from harness.classify.classifier import classify
 from harness.clock import Clock
 from harness.config import Settings
@@ -16,12 +17,12 @@ from harness.errors import MachineError
 from harness.faults.base import Fault
 from harness.images import DiskRecipe
 from harness.lab import Lab, all_faults, recipe_of
-from harness.model import Cell, Outcome
+from harness.model import Cell, FailureClass, Outcome
 from harness.registry import lookup
 from harness.selftest.bench import Bench
 from harness.selftest.keep import read_trials
 from harness.selftest.record import record
-from harness.selftest.runner import SelfTest, applicable
+from harness.selftest.runner import ARMS, SelfTest, applicable
 from harness.selftest.summary import describe
 from harness.selftest.trial import Trial, complaints
 from harness.store import create_run, new_run_id
@@ -103,7 +104,7 @@ class Session:
         trials: list[Trial] = []
         try:
             bench.start()
-            for trial in self._trials(test, image, faults, clean):
+            for trial in self._trials(test, image, faults, max(clean, clean_needed(faults))):
                 if self._stopped.is_set():
                     break
                 self._say(describe(trial))
@@ -123,6 +124,11 @@ class Session:
             if self._record_to is not None:
                 record(self._record_to, trial, fault, test.console_before, test.last_events)
             yield trial
+
+
+def clean_needed(faults: Sequence[Fault]) -> int:
+    """Clean reboots without which a fault could not be seen: what is slow is learnt, for each arm."""
+    return ENOUGH * len(ARMS) if any(FailureClass.SLOW in fault.classes for fault in faults) else 0
 
 
 def run_selftest(
