@@ -7,8 +7,10 @@ test to test, each of which leaves the system as it found it; after a test that 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+from harness.artefacts.collect import Collector
 from harness.guest import Guest
 from harness.lab import Lab, device_set_of, methods
 from harness.model import Cell
@@ -19,9 +21,9 @@ from harness.store import write_console, write_events
 class Guests:
     """Boots guests, and remembers the one that the running test has."""
 
-    def __init__(self, lab: Lab, seed: int, folder: Path) -> None:
-        """`folder` is where the last words of a failed test's guest go."""
-        self._lab, self._seed, self._folder = lab, seed, folder
+    def __init__(self, lab: Lab, seed: int, folder: Path, collector: Callable[[Cell], Collector]) -> None:
+        """`folder` is where what is left of a failed test's guest goes; `collector` makes who takes it."""
+        self._lab, self._seed, self._folder, self._collector = lab, seed, folder, collector
         self._standing: Guest | None = None
         #: the guest of the running test, also while it boots
         self.current: Guest | None = None
@@ -66,15 +68,17 @@ class Guests:
             standing.machine.close()
 
     def keep_last_words(self, test: str) -> Path | None:
-        """Write down what the running test's guest has said since power-on; the folder, or None if there is no guest.
+        """Keep what the running test's guest has said since power-on, and the state that its machine is in.
 
-        Raises OSError.
+        The machine stays stopped. The folder, or None if there is no guest. Raises OSError.
         """
-        if self.current is None:
+        guest = self.current
+        if guest is None:
             return None
         folder = self._folder / re.sub(r"[^\w+.-]+", "_", test).strip("_")
         folder.mkdir(parents=True, exist_ok=True)
-        events = [*self.current.events, *self.current.unread_events()]
+        events = [*guest.events, *guest.unread_events()]
         write_events(folder / "events.jsonl.gz", events)
         write_console(folder / "console.log", events)
+        self._collector(guest.cell).collect_for_test(test, folder, guest.machine, up=guest.is_up)
         return folder

@@ -57,7 +57,7 @@ class Plugin:
         clock = HostClock()
         self.settings = _resolve(config, config.option, shared.get("kexec_seed"))
         self.run = RunSession(self.settings, shared.get("kexec_run_id") or new_run_id(clock), clock, self.say)
-        self.guests = Guests(self.run.lab, self.settings.seed, self.run.run_dir / "scenarios")
+        self.guests = Guests(self.run.lab, self.settings.seed, self.run.run_dir / "scenarios", self.run.collector)
         self.infrastructure_failed = False
         #: whether JUNIT is written into the run's folder, rather than nowhere or where the user named it
         self.writes_junit = False
@@ -159,12 +159,12 @@ class Plugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """A failed scenario keeps what its guest has said."""
+        """A failed scenario keeps what its guest has said, and the state of its machine."""
         report = yield
         if report.failed and self.guests.current is not None:
             try:
                 folder = self.guests.keep_last_words(item.name)
-                report.sections.append(("guest", f"its console and events: {folder}"))
+                report.sections.append(("guest", f"its console, events and state: {folder}"))
             except OSError as error:
                 self.say(f"the guest's last words could not be kept: {error}")
             self.guests.discard_standing()

@@ -143,7 +143,7 @@ class Deaf:
 def test_a_qemu_that_hangs_is_asked_once_and_what_needs_no_answer_is_kept(tmp_path):
     deaf = Deaf()
     given = case(tmp_path / "f", inspection=inspection(tmp_path, deaf), wanted=Wanted(memory=True))
-    report(given, take_state(given) + take_records(given))
+    report(given, take_state(given) + take_records(given), "a cell, cycle 7 (kexec): kernel_panic")
     assert deaf.asked == ["stop"]
     listed = (tmp_path / "f/artefacts.txt").read_text()
     assert "registers.txt        not taken: QEMU does not run any more, or does not answer" in listed

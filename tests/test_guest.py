@@ -7,6 +7,8 @@ from collections import deque
 
 import pytest
 
+from harness.artefacts.case import Wanted
+from harness.artefacts.collect import Collector
 from harness.clock import Deadline, ManualClock
 from harness.errors import MachineError
 from harness.guest import Guest
@@ -49,6 +51,9 @@ class StubMachine:
 
     def send(self, script: str, *, purpose: str) -> CommandSent:
         return CommandSent(self.clock.monotonic(), 1, purpose, script)
+
+    def inspect(self) -> None:
+        return None
 
     def close(self) -> None:
         self.closed = True
@@ -120,7 +125,7 @@ def lab():
 
 @pytest.fixture
 def guests(lab, tmp_path):
-    return Guests(lab, 1, tmp_path)
+    return Guests(lab, 1, tmp_path, lambda _: Collector(tmp_path, Wanted(), print))
 
 
 def test_tests_of_a_cell_share_a_guest_and_those_of_another_do_not(guests, lab):
@@ -160,6 +165,15 @@ def test_a_failed_tests_guest_leaves_its_console_and_events(guests, tmp_path):
     assert folder == tmp_path / "test_it_debian-13_.._x_kexec"
     assert (folder / "console.log").read_bytes() == b"[    0.000000] Linux version 6.12.1\r\nlate"
     assert read_events(folder / "events.jsonl.gz") == [*BOOT, ConsoleData(2.0, "late")]
+    taken = (folder / "artefacts.txt").read_text().splitlines()
+    assert taken[0] == "test_it[debian-13/../x kexec]: failed"
+    assert {line.split()[0] for line in taken[2:]} >= {
+        "registers.txt",
+        "screen.png",
+        "journal.txt",
+        "qmp.jsonl",
+        "argv.txt",
+    }
 
 
 def test_a_guest_that_does_not_boot_leaves_its_last_words_too(guests, lab, monkeypatch):

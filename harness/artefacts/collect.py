@@ -59,16 +59,20 @@ STATE = (
     Artefact(journal.NAME, journal.SUMMARY, journal.take),
     Artefact(disk.NAME, disk.SUMMARY, disk.take),
 )
+#: What is known of any machine.
+OF_MACHINE = (
+    Artefact(STDERR, "what QEMU said", _take_stderr),
+    Artefact(command_line.AS_RUN, command_line.AS_RUN_SUMMARY, command_line.take_as_run),
+    Artefact(command_line.NAME, command_line.SUMMARY, command_line.take),
+    Artefact(qmp_log.NAME, qmp_log.SUMMARY, qmp_log.take),
+)
 #: What is known when the cycle has ended.
 RECORDS = (
     Artefact(REASON, "the verdict, and the evidence that decided it", _take_reason),
     Artefact(console.NAME, console.SUMMARY, console.take),
     Artefact(console.BEFORE, console.SUMMARY_BEFORE, console.take_before),
-    Artefact(STDERR, "what QEMU said", _take_stderr),
-    Artefact(command_line.AS_RUN, command_line.AS_RUN_SUMMARY, command_line.take_as_run),
-    Artefact(command_line.NAME, command_line.SUMMARY, command_line.take),
+    *OF_MACHINE,
     Artefact(repro.NAME, repro.SUMMARY, repro.take),
-    Artefact(qmp_log.NAME, qmp_log.SUMMARY, qmp_log.take),
 )
 
 
@@ -155,12 +159,26 @@ class Collector:
                 up=up,
             )
             held = self._held.pop(folder, None)
-            report(case, (held or take_state(case)) + take_records(case), before_reset=held is not None)
+            failed = end.failure_class.value if end.failure_class else end.outcome.value
+            title = f"{end.cell_id}, cycle {end.cycle} ({end.method}): {failed}"
+            report(case, (held or take_state(case)) + take_records(case), title, before_reset=held is not None)
             limits.enforce(self._run_dir, self._wanted.limit_bytes, self._say)
         except Exception as error:  # a full disk, or a mistake in here: neither may cost the run
             self._complain(folder, error)
             return folder if folder.is_dir() else None
         return folder
+
+    def collect_for_test(self, test: str, folder: Path, machine: Machine, *, up: bool) -> None:
+        """Take what there is of a failed test's machine into `folder`, which exists. Never raises.
+
+        `up`: whether its last boot or reboot came up.
+        """
+        try:
+            case = structs.replace(self._case(folder, machine, boot_before=None), up=up)
+            taken = take_state(case)
+            report(case, [*taken, *(_take(artefact, _newest(case)) for artefact in OF_MACHINE)], f"{test}: failed")
+        except Exception as error:  # as in `collect`
+            self._complain(folder, error)
 
     def _folder(self, cell_id: str, name: str) -> Path:
         return self._run_dir / "cells" / cell_id / "failures" / name
@@ -195,9 +213,15 @@ def take_state(case: Case) -> list[Taken]:
 
 def take_records(case: Case) -> list[Taken]:
     """Take what needs no machine, and the log of what passed until now."""
-    with suppress(HarnessError):
-        case = structs.replace(case, inspection=case.machine.inspect() or case.inspection)
+    case = _newest(case)
     return [_take(artefact, case) for artefact in RECORDS]
+
+
+def _newest(case: Case) -> Case:
+    """With what has passed over QMP until now."""
+    with suppress(HarnessError):
+        return structs.replace(case, inspection=case.machine.inspect() or case.inspection)
+    return case
 
 
 def _stopped(inspection: Inspection | None) -> Inspection | None:
@@ -223,11 +247,9 @@ def _take(artefact: Artefact, case: Case) -> Taken:
         return Taken(artefact, f"{type(error).__name__}: {error}")
 
 
-def report(case: Case, taken: Sequence[Taken], *, before_reset: bool = False) -> None:
+def report(case: Case, taken: Sequence[Taken], title: str, *, before_reset: bool = False) -> None:
     """Write artefacts.txt: one line for each artefact, and why those that are missing are missing. Raises OSError."""
-    end = case.ended()
-    failed = end.failure_class.value if end.failure_class else end.outcome.value
-    lines = [f"{end.cell_id}, cycle {end.cycle} ({end.method}): {failed}"]
+    lines = [title]
     if before_reset:
         state = ", ".join(artefact.file for artefact in STATE)
         lines.append(f"The guest asked for a reset; {state} are of the moment before it.")
