@@ -208,7 +208,7 @@ class Plugin:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("kexec-harness", "reboots by kexec against cold ones, in virtual machines")
     for setting in SETTINGS:
-        group.addoption(setting.option, dest=setting.key, default=None, help=setting.help)
+        group.addoption(setting.option, dest=setting.key, default=None, help=setting.help.replace("%", "%%"))
         ini_type: Any = setting.ini_type
         parser.addini(setting.key, setting.help, type=ini_type, default=None)
 

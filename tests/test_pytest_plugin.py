@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from paths import PROJECT
+
+from harness.config import SETTINGS
 
 pytest_plugins = ["pytester"]
 
@@ -209,3 +213,14 @@ def test_a_machine_that_comes_up_no_more_ends_the_cell_and_keeps_what_was_found(
     result.stdout.fnmatch_lines(["*the recording has no further machine*"])
     rows = (replay.path / "results/latest/cycles.csv").read_text().splitlines()
     assert len(rows) == 1 + 2
+
+
+def test_pytests_own_help_lists_every_option():
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--help"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-400:]
+    words = " ".join(done.stdout.split())
+    for setting in SETTINGS:
+        assert f"{setting.option}=" in words or f"{setting.option} " in words
+    assert "share of the reboots of the fault's own method that it is injected into, e.g. 5%" in words
