@@ -42,11 +42,10 @@ def bzimage(path: Path, release: str = RELEASE) -> Path:
     return path
 
 
-@pytest.fixture
-def image(tmp_path):
-    """An image of the recipe `micro` with an almost empty disk."""
+def made_up_image(tmp_path: Path, recipe: str, modules: str = "usr/lib/modules") -> BuiltImage:
+    """An image of a recipe, with an almost empty disk."""
     root = tmp_path / "root"
-    for name in ("boot/vmlinuz-6.12.0", "boot/initrd.img-6.12.0", "usr/lib/modules/6.12.0/modules.order"):
+    for name in ("boot/vmlinuz-6.12.0", "boot/initrd.img-6.12.0", f"{modules}/6.12.0/modules.order"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     for name in ("vmlinuz", "initrd.img"):
@@ -55,8 +54,8 @@ def image(tmp_path):
     said_by("mke2fs", "-q", "-t", "ext4", "-d", root, "-E", f"offset={ROOT_START_MIB * MIB}", disk, "16m")
     (tmp_path / "initrd.img").write_bytes(cpio({"init": b"micro's"}))
     return BuiltImage(
-        name="micro",
-        recipe=load_recipe(PROJECT / "images", "micro"),
+        name=recipe,
+        recipe=load_recipe(PROJECT / "images", recipe),
         disk=disk,
         sha256=hashlib.sha256(disk.read_bytes()).hexdigest(),
         kernel=tmp_path / "vmlinuz",
@@ -67,6 +66,12 @@ def image(tmp_path):
         arch="x86_64",
         key="0" * 64,
     )
+
+
+@pytest.fixture
+def image(tmp_path):
+    """An image of the recipe `micro`."""
+    return made_up_image(tmp_path, "micro")
 
 
 @pytest.fixture
@@ -136,6 +141,16 @@ def test_a_release_that_the_image_has_keeps_its_other_modules(put, image, tmp_pa
     found = put(kernel=bzimage(tmp_path / "mine/bzImage", "6.12.0"), modules=tmp_path / "mine")
     assert of_root(found, "cat /usr/lib/modules/6.12.0/kernel/new.ko") == "a new driver"
     assert of_root(found, "cat /usr/lib/modules/6.12.0/modules.order") == "usr/lib/modules/6.12.0/modules.order"
+    assert "WARNING" not in fsck(found)
+
+
+def test_modules_go_where_the_distribution_keeps_them(modules, monkeypatch, tmp_path):
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    image = made_up_image(tmp_path, "alpine", "lib/modules")
+    (tmp_path / "my.img").write_bytes(b"my initramfs")
+    own = OwnKernel(kernel=bzimage(tmp_path / "bzImage"), modules=modules, initrd=tmp_path / "my.img")
+    found = with_own_kernel(image, own, cache_dir=tmp_path / "cache", clock=ManualClock(), progress=lambda _: None)
+    assert of_root(found, f"cat /lib/modules/{RELEASE}/kernel/sound/dummy.ko") == "kernel/sound/dummy.ko"
     assert "WARNING" not in fsck(found)
 
 

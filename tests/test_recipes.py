@@ -10,6 +10,7 @@ from small_recipe import MIRROR, RECIPE, small_images_dir
 
 from harness.errors import ConfigError, ImageError
 from harness.images import guestfiles, load_recipe, recipes
+from harness.images.alpine import borrowing_words
 from harness.images.rootfs import mmdebstrap_words
 
 GOLDEN = Path(__file__).parent / "testdata" / "images"
@@ -73,6 +74,15 @@ def test_a_wrong_base_is_named_with_its_place(images_dir, text, problem):
         load_recipe(images_dir, "more")
 
 
+def test_services_of_openrc_are_refused_where_there_is_none(images_dir):
+    path = images_dir / "small.toml"
+    path.write_text(RECIPE + 'services = ["boot/hostname"]\n')
+    with pytest.raises(
+        ConfigError, match=f"^{path}:9: services: names OpenRC's services, and this image's init is sys"
+    ):
+        load_recipe(images_dir, "small")
+
+
 def test_units_are_refused_where_no_systemd_would_read_them(images_dir):
     path = images_dir / "small.toml"
     path.write_text(RECIPE.replace('init = "systemd"', 'init = "busybox"\nmask = ["man-db.timer"]'))
@@ -85,24 +95,43 @@ def test_units_are_refused_where_no_systemd_would_read_them(images_dir):
 
 def test_each_init_system_brings_its_own_part_of_the_agent():
     found = recipes(PROJECT / "images")
-    files = {name: guestfiles.collect(PROJECT / "images", found[name]) for name in ("debian-13", "micro")}
+    files = {name: guestfiles.collect(PROJECT / "images", found[name]) for name in ("debian-13", "micro", "alpine")}
     agents, parts = (
         [next(file.content for file in files[name] if file.path == f"usr/lib/kexec-harness/{part}") for name in files]
         for part in ("agent", "init.sh")
     )
-    assert agents[0] == agents[1]
-    assert parts[0] != parts[1]
-    # kexec-load is systemd's; an image without it gets the script that does the same two steps.
+    assert len(set(agents)) == 1
+    assert len(set(parts)) == len(files)
+    # kexec-load is systemd's; an image without it gets what does the same two steps.
     paths = {name: {file.path for file in files[name]} for name in files}
-    assert guestfiles.PACKAGE in paths["debian-13"] - paths["micro"]
-    assert "usr/sbin/reboot" in paths["micro"] - paths["debian-13"]
+    for name in ("micro", "alpine"):
+        assert guestfiles.PACKAGE in paths["debian-13"] - paths[name]
+        assert {"usr/sbin/reboot", "usr/lib/kexec-harness/next-kernel.sh"} <= paths[name] - paths["debian-13"]
+
+
+def test_the_boot_loaders_menu_calls_each_distribution_by_its_name():
+    found = recipes(PROJECT / "images")
+    configs = {
+        name: next(
+            file.content.decode()
+            for file in guestfiles.collect(PROJECT / "images", found[name])
+            if file.path == guestfiles.GRUB_CONFIG
+        )
+        for name in ("debian-12", "alpine")
+    }
+    assert "menuentry 'Debian GNU/Linux' --class debian --class gnu-linux" in configs["debian-12"]
+    assert "menuentry 'Alpine Linux' --class alpine --class gnu-linux" in configs["alpine"]
+    assert "@" not in "".join(configs.values())
 
 
 @pytest.mark.parametrize("name", recipes(PROJECT / "images"))
 def test_what_an_image_is_built_with(name, golden):
     """One word of mmdebstrap's command line per line, then the guest's files."""
     recipe = load_recipe(PROJECT / "images", name)
-    words = mmdebstrap_words(recipe, mirror=MIRROR, guest_tar=Path("guest.tar"), target=Path("rootfs.tar"))
+    if recipe.distro == "debian":
+        words = mmdebstrap_words(recipe, mirror=MIRROR, guest_tar=Path("guest.tar"), target=Path("rootfs.tar"))
+    else:
+        words = borrowing_words(recipe, mirror=MIRROR, target=Path("debian.tar"))
     files = [f"{file.mode:o} /{file.path}" for file in guestfiles.collect(PROJECT / "images", recipe)]
     golden(GOLDEN / f"{name}.txt", "\n".join([*words, *files, ""]))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.clock import Clock, HostClock
 from harness.errors import NoSpace
 from harness.images import cache, guestfiles
+from harness.images.alpine import build_alpine
 from harness.images.cache import BuiltImage
 from harness.images.disk import MIB, assemble_disk
 from harness.images.entry import Progress, ensure_entry
@@ -72,7 +73,11 @@ def _build(
 
     tell(f"building from {address}")
     log = folder / "build.log"
-    build_rootfs(recipe, files, mirror=address, folder=folder, log=log, on_stage=tell)
+    if recipe.distro == "alpine":
+        downloads = folder.parent.parent / "downloads"
+        build_alpine(recipe, files, mirror=address, downloads=downloads, folder=folder, log=log, on_stage=tell)
+    else:
+        build_rootfs(recipe, files, mirror=address, folder=folder, log=log, on_stage=tell)
     tell("putting the disk together")
     assemble_disk(recipe, folder, log)
     tell("taking checksums")

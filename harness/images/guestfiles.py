@@ -1,7 +1,8 @@
 """The files an image gets besides its distribution's packages.
 
-images/guest for all, images/init/NAME by the init system, and for systemd the package of images/kexec-load. A disk of
-the user's own gets images/own-disk and no file that only an image made here has.
+images/guest for all, images/init/NAME by the init system, and for systemd the package of images/kexec-load, in place of
+which others have images/init/without-systemd. A disk of the user's own gets images/own-disk and no file that only an
+image made here has.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from harness.host.tools import find_tool
 from harness.images.recipe import Recipe
 
 GRUB_CONFIG = "boot/grub/grub.cfg"
-COMMAND_LINE_MARK = b"@CMDLINE@"
+COMMAND_LINE_MARK, CLASS_MARK, TITLE_MARK = b"@CMDLINE@", b"@CLASS@", b"@TITLE@"
+#: what GRUB's menu calls a distribution
+TITLES = {"debian": "Debian GNU/Linux", "alpine": "Alpine Linux"}
 MAKE_TIMEOUT_S = 60
 #: where a guest has the package of kexec-load, to install it again after a purge
 PACKAGE = "usr/lib/kexec-harness/kexec-load.deb"
@@ -47,9 +50,12 @@ def collect(images_dir: Path, recipe: Recipe) -> tuple[GuestFile, ...]:
 
     Raises ImageError if the package cannot be built, or two sources bring the same file.
     """
-    sources = {images_dir / folder: _tree(images_dir / folder) for folder in ("guest", f"init/{recipe.init}")}
+    folders = ["guest", f"init/{recipe.init}", *(["init/without-systemd"] if recipe.init != "systemd" else [])]
+    sources = {images_dir / folder: _tree(images_dir / folder) for folder in folders}
     if recipe.init == "systemd":
         sources[images_dir / "kexec-load"] = [GuestFile(PACKAGE, 0o644, _package(images_dir / "kexec-load"))]
+    if recipe.services:
+        sources[images_dir / f"{recipe.name}.toml"] = [_switch(service) for service in recipe.services]
     return tuple(_filled(file, recipe) for file in _merged(sources))
 
 
@@ -77,11 +83,23 @@ def _merged(sources: dict[Path, list[GuestFile]]) -> tuple[GuestFile, ...]:
     return tuple(files[path] for path in sorted(files))
 
 
+def _switch(service: str) -> GuestFile:
+    """The link by which OpenRC starts a service (RUNLEVEL/NAME)."""
+    return GuestFile(f"etc/runlevels/{service}", 0o777, b"", f"/etc/init.d/{service.partition('/')[2]}")
+
+
 def _filled(file: GuestFile, recipe: Recipe) -> GuestFile:
-    """The boot loader's configuration gets the recipe's command line."""
+    """The boot loader's configuration gets the recipe's command line, and what it calls the distribution."""
     if file.path != GRUB_CONFIG:
         return file
-    content = file.content.replace(COMMAND_LINE_MARK, recipe.command_line.encode())
+    marks = {
+        COMMAND_LINE_MARK: recipe.command_line,
+        CLASS_MARK: recipe.distro,
+        TITLE_MARK: TITLES[recipe.distro],
+    }
+    content = file.content
+    for mark, text in marks.items():
+        content = content.replace(mark, text.encode())
     return GuestFile(file.path, file.mode, content)
 
 

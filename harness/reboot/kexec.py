@@ -1,6 +1,6 @@
 """kexec: kexec-load stages the kernel at shutdown, its final hook jumps into it.
 
-An image without systemd has no kexec-load: there the script that ends the system does the same two steps.
+An image without systemd has no kexec-load: there what ends the system does the same two steps.
 """
 
 from __future__ import annotations
