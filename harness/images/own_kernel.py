@@ -36,8 +36,6 @@ MAGIC, MAGIC_AT, VERSION_AT = b"HdrS", 0x202, 0x20E
 #: debugfs's name, and what it says of files and folders that are not there
 USUAL = re.compile(r"^debugfs \d|^(rm|stat|/.*): File not found")
 ROOM = re.compile(r"[Nn]o space|Could not allocate|No free")
-#: where a distribution keeps modules; Debian's /lib is a link
-MODULES = {"debian": Path("/usr/lib/modules"), "alpine": Path("/lib/modules")}
 #: links that lead out of a folder of modules into the source that they were built from
 LINKS_TO_SOURCE = {"build", "source"}
 
@@ -144,7 +142,7 @@ def _make(image: BuiltImage, own: OwnKernel, release: str, modules: Path | None,
     if modules is not None:
         files = [path.relative_to(modules) for path in _files(modules)]
         folders = sorted({folder for file in files for folder in file.parents})
-        top = MODULES[image.recipe.distro] / release
+        top = Path(image.recipe.modules_folder) / release
         there = _folders_there(making, [top / folder for folder in folders], image)
         commands = [f'mkdir "{path}"' for folder in folders if (path := top / folder) not in there]
         _debugfs(making, [*commands, *_module_files(files, top)], image, write=True, cwd=modules)

@@ -88,6 +88,11 @@ class Recipe(RecipeFile, frozen=True, kw_only=True, omit_defaults=True):
         return " ".join(("root=LABEL=kexec-root", "ro", *self.cmdline))
 
     @property
+    def modules_folder(self) -> str:
+        """Where the image keeps kernel modules; Debian's /lib is a link."""
+        return "/lib/modules" if self.distro == "alpine" else "/usr/lib/modules"
+
+    @property
     def debian_suite(self) -> str:
         """The Debian suite that `packages` are from."""
         return self.suite or self.release
@@ -116,6 +121,11 @@ class DiskRecipe(DiskRecipeFile, frozen=True, kw_only=True, omit_defaults=True):
     def summary(self) -> str:
         """What the image is, in a line."""
         return f"{self.url}, {self.arch}, {self.init}"
+
+    @property
+    def modules_folder(self) -> str:
+        """Where the distributions that can be prepared keep kernel modules; /lib is a link."""
+        return "/usr/lib/modules"
 
 
 AnyRecipe = Recipe | DiskRecipe
