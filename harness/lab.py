@@ -290,13 +290,19 @@ class Lab:
         for part in (cell.firmware, cell.loader):
             if part in board.cannot:
                 return f"{board.name} and {part.value}: {board.cannot[part]}"
+        if cell.firmware is Firmware.OVMF_SECBOOT:
+            recipe = images.load_recipe(self._settings.images_dir, cell.image)
+            needed = ARCHITECTURES[cell.arch].signed_loader
+            absent = [name for name in needed if name not in {*recipe.packages, *recipe.more_packages}]
+            if absent:
+                return f"{cell.image} has no boot loader that is signed (its recipe lacks {' and '.join(absent)})"
         options = [*spec.root_options, *spec.device_options]
         missing = lacking(options, lambda option: host.offers(self.qemu, option))
         if missing:
             return f"QEMU {self.qemu.version} has no {', no '.join(missing)}"
-        absent = next((helper for helper in spec.helpers if not helper.find()), None)
-        if absent is not None:
-            return f"this host has no {absent.program} (Debian package {absent.package})"
+        helper = next((helper for helper in spec.helpers if not helper.find()), None)
+        if helper is not None:
+            return f"this host has no {helper.program} (Debian package {helper.package})"
         return self._why_refused(cell)
 
     def _why_refused(self, cell: Cell) -> str | None:

@@ -26,7 +26,7 @@ def spec(device: str, *, accel: Accel = Accel.TCG, **cell: object) -> MachineSpe
         resolve(Sources(folder=Path("/"))),
         folder=Path("/run/m"),
         accel=accel,
-        ovmf_code=Path("/fw/OVMF_CODE.fd") if chosen.firmware is Firmware.OVMF else None,
+        ovmf_code=None if chosen.firmware is Firmware.SEABIOS else Path("/fw/OVMF_CODE.fd"),
         seabios=Path("/fw/bios-microvm.bin") if chosen.machine == "microvm" else None,
         direct_boot=direct if chosen.loader is Loader.DIRECT else None,
     )
@@ -35,6 +35,7 @@ def spec(device: str, *, accel: Accel = Accel.TCG, **cell: object) -> MachineSpe
 SPECS = {
     **{name: spec(name) for name in device_sets()},
     "firmware-ovmf": spec("e1000e", firmware=Firmware.OVMF),
+    "firmware-ovmf-secboot": spec("virtio-net", firmware=Firmware.OVMF_SECBOOT),
     "loader-direct": spec("virtio-net", loader=Loader.DIRECT),
     "accel-kvm": spec("virtio-net", accel=Accel.KVM),
     **{f"machine-{name}": spec("virtio-net", machine=name) for name in ("i440fx", "microvm")},

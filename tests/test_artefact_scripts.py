@@ -74,4 +74,5 @@ def test_the_machine_can_be_run_by_hand_from_any_folder(tmp_path, firmware):
     assert "-chardev stdio,id=console" in script
     assert 'file="$dir"/root.qcow2' in script
     assert "\n    -S" not in script
-    assert ("OVMF_VARS" in script) == (firmware is Firmware.OVMF)
+    assert ("OVMF_VARS" in script) == (firmware is not Firmware.SEABIOS)
+    assert ("OVMF_VARS_4M.ms.fd" in script) == (firmware is Firmware.OVMF_SECBOOT)

@@ -67,7 +67,7 @@ def inspection(folder: Path, monitor: object = None, firmware: Firmware = Firmwa
         resolve(Sources(folder=Path("/"))),
         folder=folder,
         accel=Accel.TCG,
-        ovmf_code=Path("/fw/OVMF_CODE.fd") if firmware is Firmware.OVMF else None,
+        ovmf_code=None if firmware is Firmware.SEABIOS else Path("/fw/OVMF_CODE.fd"),
     )
     return Inspection(qemu=Path("/usr/bin/qemu-system-x86_64"), spec=spec, stderr="", exchanges=[], monitor=monitor)
 

@@ -112,8 +112,8 @@ def test_images(outcome):
 def test_an_unknown_image_is_not_built(outcome):
     status, out, err = outcome("images", "build", "debian-31")
     assert (status, out) == (4, "")
-    debians = "debian-11, debian-12, debian-12-backports, debian-13, debian-13-backports, debian-sid, debian-testing"
-    known = f"alpine, {debians}, micro"
+    debians = "debian-11, debian-12, debian-12-backports, debian-13, debian-13-backports, debian-13-secboot"
+    known = f"alpine, {debians}, debian-sid, debian-testing, micro"
     assert err == f"kexec-harness: unknown image 'debian-31'; known: {known}; did you mean debian-13?\n"
 
 

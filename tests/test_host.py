@@ -284,6 +284,16 @@ def test_ovmf_is_the_first_described_one_that_is_there_and_without_secure_boot(d
     assert (files.code, files.vars) == (tmp_path / "50-good.code", tmp_path / "50-good.vars")
 
 
+def test_secure_boot_takes_a_firmware_that_enforces_it_and_has_its_keys(describe, monkeypatch, tmp_path):
+    monkeypatch.setattr(firmware, "KNOWN_SECURE_PAIRS", ())
+    describe("10-plain")
+    describe("20-no-keys", features=["secure-boot", "requires-smm"])
+    with pytest.raises(InfraError, match="OVMF with secure boot is not installed on this host"):
+        firmware_files(Firmware.OVMF_SECBOOT, [tmp_path])
+    describe("30-secure", features=["acpi-s3", "secure-boot", "requires-smm", "enrolled-keys"])
+    assert firmware_files(Firmware.OVMF_SECBOOT, [tmp_path]).code == tmp_path / "30-secure.code"
+
+
 def test_ovmf_at_a_known_place_needs_no_description(describe, monkeypatch, tmp_path):
     describe("10-described")
     pairs = [(tmp_path / f"{name}-code", tmp_path / f"{name}-vars") for name in ("half", "whole")]
@@ -320,7 +330,8 @@ def findings(qemu, monkeypatch, tmp_path):
 def test_doctor_looks_at_everything_a_soak_needs(findings):
     found = findings(PROVE)
     assert list(found) == [
-        *("tools", "qemu", "accelerator", "firmware seabios", "firmware ovmf", "image building", "mirror"),
+        *("tools", "qemu", "accelerator", "firmware seabios", "firmware ovmf"),
+        *("firmware ovmf-secboot", "image building", "mirror"),
         *("cores", "memory", "disk space, cache", "disk space, results"),
     ]
     assert found["qemu"].value.startswith("7.2.0 (/")

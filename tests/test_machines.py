@@ -136,8 +136,19 @@ def test_a_qemu_without_the_machine_type_says_so(lab, chosen, reason):
 
 def test_firmware_that_is_not_made_for_the_board_says_so(lab):
     on_ovmf = Cell(image="debian-13", device_set="virtio-net", machine="microvm", firmware=Firmware.OVMF)
-    assert lab("microvm").why_unsupported(on_ovmf) == "microvm and ovmf: distros do not ship OVMF as built for it"
+    known = lab("microvm", "pc")
+    assert known.why_unsupported(on_ovmf) == "microvm and ovmf: distros do not ship OVMF as built for it"
     on_grub = Cell(image="debian-13", device_set="virtio-net", machine="microvm")
-    assert "only LOADER=direct gives it that word" in lab("microvm").why_unsupported(on_grub)
+    assert "only LOADER=direct gives it that word" in known.why_unsupported(on_grub)
     on_mmio = Cell(image="debian-13", device_set="virtio-mem", machine="microvm", loader=Loader.DIRECT)
-    assert "no device virtio-mem-device" in lab("microvm").why_unsupported(on_mmio)
+    assert "no device virtio-mem-device" in known.why_unsupported(on_mmio)
+    secure = Cell(image="debian-13-secboot", device_set="virtio-net", machine="i440fx", firmware=Firmware.OVMF_SECBOOT)
+    assert known.why_unsupported(secure).startswith("i440fx and ovmf-secboot: ")
+
+
+def test_secure_boot_needs_an_image_whose_boot_loaders_are_signed(lab):
+    secure = {"device_set": "virtio-net", "firmware": Firmware.OVMF_SECBOOT}
+    assert lab("q35").why_unsupported(Cell(image="debian-12", **secure)) == (
+        "debian-12 has no boot loader that is signed (its recipe lacks shim-signed and grub-efi-amd64-signed)"
+    )
+    assert lab("q35").why_unsupported(Cell(image="debian-13-secboot", **secure)) is None

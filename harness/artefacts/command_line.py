@@ -11,7 +11,7 @@ from harness.artefacts.case import Case
 from harness.artefacts.disk import NAME as DISK
 from harness.devices.base import DISK_MIB
 from harness.host.helpers import Helper
-from harness.model import Option
+from harness.model import Firmware, Option
 from harness.qemu.argv import ECHO, SOCKETS, MachineSpec, build, no_commas, to_text
 
 NAME, SUMMARY = "qemu.sh", "the machine by hand: its console on this terminal, its monitor behind Ctrl-A c"
@@ -65,9 +65,10 @@ def script(qemu: str, options: list[Option], image: str, spec: MachineSpec) -> s
     lent += "".join(_helper(helper, spec.folder) for helper in spec.helpers)
     variables = ""
     if spec.ovmf_vars is not None:
+        keys = ".ms" if spec.cell.firmware is Firmware.OVMF_SECBOOT else ""
         variables = (
             "# OVMF starts with the variables of a new machine.\n"
-            f'cp "${{OVMF_VARS:-/usr/share/OVMF/OVMF_VARS_4M.fd}}" "$dir/{spec.ovmf_vars.name}"\n'
+            f'cp "${{OVMF_VARS:-/usr/share/OVMF/OVMF_VARS_4M{keys}.fd}}" "$dir/{spec.ovmf_vars.name}"\n'
         )
     command = " \\\n    ".join([shlex.quote(qemu), *words])
     return f"""#!/bin/sh

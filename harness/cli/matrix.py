@@ -184,12 +184,18 @@ def example_spec(cell: Cell, settings: Settings) -> MachineSpec:
         settings,
         folder=folder,
         accel=Accel.KVM if settings.accel == "kvm" else Accel.TCG,
-        ovmf_code=Path("/usr/share/OVMF/OVMF_CODE.fd") if cell.firmware is Firmware.OVMF else None,
+        ovmf_code=_EXAMPLE_OVMF.get(cell.firmware),
         seabios=_example_seabios(cell),
         direct_boot=DirectBoot(folder / "vmlinuz", folder / "initrd.img", command_line)
         if cell.loader is Loader.DIRECT
         else None,
     )
+
+
+_EXAMPLE_OVMF = {
+    Firmware.OVMF: Path("/usr/share/OVMF/OVMF_CODE.fd"),
+    Firmware.OVMF_SECBOOT: Path("/usr/share/OVMF/OVMF_CODE.secboot.fd"),
+}
 
 
 def _example_seabios(cell: Cell) -> Path | None:

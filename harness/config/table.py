@@ -94,7 +94,7 @@ SETTINGS: tuple[Definition, ...] = (
         "virtio-net,nvme",
     ),
     _dimension("image", "images to boot, with commas; or a disk image ./disk.qcow2", "debian-13"),
-    _dimension("firmware", "firmware of the machine: seabios, ovmf", "seabios,ovmf", tuple(Firmware)),
+    _dimension("firmware", "firmware of the machine: seabios, ovmf, ovmf-secboot", "seabios,ovmf", tuple(Firmware)),
     _dimension("loader", "how a cold boot gets its kernel: grub, direct", "grub", tuple(Loader)),
     _dimension("kernel", "kernel: default, 6.12, from one to another '6.1->6.12', or a file ./bzImage", "6.12"),
     _dimension("machine", f"machine type: {', '.join(MACHINES)}", "q35,i440fx"),

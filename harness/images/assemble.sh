@@ -2,6 +2,7 @@
 #   sh assemble.sh FOLDER DISK OFFSET_BYTES SIZE_KIB UUID EPOCH
 # Needs FOLDER/rootfs.tar and FOLDER/guest.tar; leaves vmlinuz, initrd.img, releases (of all kernels, the one that is
 # booted by itself first), vmlinuz-RELEASE and initrd.img-RELEASE of the others, boot.img, core.img and core.efi in FOLDER.
+# In an image with signed boot loaders also shimx64.efi and grubx64.efi.
 # shellcheck shell=sh
 set -eu
 cd "$1"
@@ -30,6 +31,10 @@ for other in root/boot/vmlinuz-*; do
 done
 cp root/usr/lib/grub/i386-pc/boot.img root/boot/grub/i386-pc/core.img .
 cp root/boot/grub/x86_64-efi/core.efi .
+# Where the image has them: the boot loaders that firmware starts under secure boot, the first the second.
+for signed in shim/shimx64.efi grub/x86_64-efi-signed/grubx64.efi; do
+    [ ! -e "root/usr/lib/$signed.signed" ] || cp "root/usr/lib/$signed.signed" "${signed##*/}"
+done
 
 # systemd runs a handful of update services on the first boot after /usr changed, which would make that boot
 # another kind of boot than the rest (systemd-update-done.service(8)).

@@ -2,7 +2,7 @@
 
 sector 0          MBR: GRUB's boot.img and a dos partition table
 sector 1...       GRUB's core image for BIOS, in the gap before the first partition
-1 MiB             EFI system partition (FAT): GRUB as EFI/BOOT/BOOTX64.EFI
+1 MiB             EFI system partition (FAT): GRUB as EFI/BOOT/BOOTX64.EFI, or shim, which starts a GRUB that is signed
 17 MiB            ext4, label kexec-root
 behind it         an empty partition, for scenarios with a /boot of its own
 """
@@ -26,6 +26,15 @@ MBR_CODE = 440
 ESP_START_MIB, ESP_MIB = 1, 16
 ROOT_START_MIB = ESP_START_MIB + ESP_MIB
 BOOT_MIB = 256
+#: boot loaders as they are signed -> where the firmware, and the first of them, look for them
+SIGNED = {"shimx64.efi": "EFI/BOOT/BOOTX64.EFI", "grubx64.efi": "EFI/BOOT/grubx64.efi"}
+#: Debian's signed GRUB reads this first, in EFI/debian, and has nothing built in that is this image's
+SIGNED_CONFIG = "signed-grub.cfg"
+SIGNED_EARLY_CONFIG = """\
+search --no-floppy --label --set=root kexec-root
+set prefix=($root)/boot/grub
+configfile $prefix/grub.cfg
+"""
 ASSEMBLE = Path(__file__).with_name("assemble.sh")
 
 # Fixed identities, so that the same content gives the same disk.
@@ -57,8 +66,8 @@ def assemble_disk(recipe: Recipe, folder: Path, log: Path) -> Path:
         file.write(esp.read_bytes())
         file.flush()
         os.fsync(file.fileno())
-    for name in ("boot.img", "core.img", "core.efi", "esp.img"):
-        (folder / name).unlink()
+    for name in ("boot.img", "core.img", "core.efi", "esp.img", *SIGNED, SIGNED_CONFIG):
+        (folder / name).unlink(missing_ok=True)
     return disk
 
 
@@ -88,7 +97,13 @@ def _make_esp(folder: Path, log: Path) -> Path:
         file.truncate(ESP_MIB * MIB)
     env = {"SOURCE_DATE_EPOCH": str(EPOCH), "TZ": "UTC"}
     run(["mkfs.vfat", "--invariant", "-i", f"{FAT_SERIAL:08x}", "-n", "ESP", str(esp)], log=log, env=env)
-    run(["mmd", "-i", str(esp), "::EFI", "::EFI/BOOT"], log=log, env=env)
-    os.utime(folder / "core.efi", (EPOCH, EPOCH))
-    run(["mcopy", "-m", "-i", str(esp), str(folder / "core.efi"), "::EFI/BOOT/BOOTX64.EFI"], log=log, env=env)
+    files = {"core.efi": "EFI/BOOT/BOOTX64.EFI"}
+    if all((folder / name).exists() for name in SIGNED):
+        files = {**SIGNED, SIGNED_CONFIG: "EFI/debian/grub.cfg"}
+        (folder / SIGNED_CONFIG).write_text(SIGNED_EARLY_CONFIG, "ascii")
+    folders = dict.fromkeys(str(parent) for file in files.values() for parent in (*reversed(Path(file).parents),))
+    run(["mmd", "-i", str(esp), *(f"::{name}" for name in folders if name != ".")], log=log, env=env)
+    for name, target in files.items():
+        os.utime(folder / name, (EPOCH, EPOCH))
+        run(["mcopy", "-m", "-i", str(esp), str(folder / name), f"::{target}"], log=log, env=env)
     return esp

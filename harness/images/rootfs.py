@@ -89,7 +89,7 @@ def mmdebstrap_words(recipe: Recipe, *, mirror: str, guest_tar: Path, target: Pa
         "--variant=minbase",
         "--format=tar",
         f"--architectures={ARCHITECTURES[recipe.arch].debian}",
-        f"--include={','.join(recipe.packages)}",
+        f"--include={','.join((*recipe.packages, *recipe.more_packages))}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
         # Guest files come before the packages that would ask about them.
         "--dpkgopt=force-confold",

@@ -50,6 +50,8 @@ class Architecture(Struct, frozen=True, kw_only=True):
     talkative_firmware: frozenset[Firmware]
     #: /proc/sys/kernel/bootloader_type after a kexec; None where there is no such number
     kexec_bootloader_type: int | None
+    #: packages with a boot loader that firmware starts under secure boot
+    signed_loader: tuple[str, ...]
     #: GRUB's target platform -> file below /boot/grub, and the modules that only it needs
     grub_images: dict[str, tuple[str, str]]
 
@@ -66,7 +68,13 @@ ARCHITECTURES: dict[str, Architecture] = {
             debian="amd64",
             machines=(
                 MachineType(name="q35", qemu="q35"),
-                MachineType(name="i440fx", qemu="pc"),
+                MachineType(
+                    name="i440fx",
+                    qemu="pc",
+                    cannot={
+                        Firmware.OVMF_SECBOOT: "OVMF's secure boot needs memory that only SMM reaches, which q35 has"
+                    },
+                ),
                 MachineType(
                     name="microvm",
                     qemu="microvm",
@@ -77,6 +85,7 @@ ARCHITECTURES: dict[str, Architecture] = {
                     clock_word="tsc_early_khz={khz}",
                     cannot={
                         Firmware.OVMF: "distros do not ship OVMF as built for it",
+                        Firmware.OVMF_SECBOOT: "distros do not ship OVMF as built for it",
                         Loader.GRUB: "a kernel without the word tsc_early_khz finds no clock on it, and only "
                         "LOADER=direct gives it that word",
                     },
@@ -89,6 +98,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             talkative_firmware=frozenset({Firmware.SEABIOS}),
             # type_of_loader 0xD, version 0 (Linux Documentation/arch/x86/boot.rst)
             kexec_bootloader_type=0xD0,
+            signed_loader=("shim-signed", "grub-efi-amd64-signed"),
             grub_images={
                 "i386-pc": ("core.img", "biosdisk"),
                 "x86_64-efi": ("core.efi", "fat efi_gop all_video"),

@@ -33,6 +33,8 @@ def disk_name(image: str) -> str:
 class Firmware(StrEnum):
     SEABIOS = "seabios"
     OVMF = "ovmf"
+    #: OVMF that starts nothing but what is signed, with Microsoft's keys
+    OVMF_SECBOOT = "ovmf-secboot"
 
 
 class Loader(StrEnum):

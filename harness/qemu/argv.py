@@ -24,6 +24,13 @@ SOCKETS = {
 #: the port that Linux calls ttyS1, on a board that has only the first
 SECOND_SERIAL_PORT = "isa-serial,index=1,chardev=agent"
 
+#: Only code in SMM writes to OVMF's variables; what SMM has in memory does not survive sleep (edk2: OvmfPkg/README).
+SECURE_BOOT: tuple[Option, ...] = (
+    ("-machine", "smm=on"),
+    ("-global", "driver=cfi.pflash01,property=secure,value=on"),
+    ("-global", "ICH9-LPC.disable_s3=1"),
+)
+
 # Neither fork nor exec, no new privileges, no obsolete system calls, no changes of scheduling.
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
@@ -162,10 +169,11 @@ def _channels(spec: MachineSpec) -> list[Option]:
 
 
 def _firmware(spec: MachineSpec) -> list[Option]:
-    if spec.cell.firmware is not Firmware.OVMF:
+    if spec.cell.firmware is Firmware.SEABIOS:
         return [("-bios", str(spec.seabios))] if spec.seabios else []
     code, variables = no_commas(str(spec.ovmf_code)), no_commas(str(spec.ovmf_vars))
     return [
+        *(SECURE_BOOT if spec.cell.firmware is Firmware.OVMF_SECBOOT else ()),
         ("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
         ("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
     ]
