@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from harness.config import Known, Settings
 from harness.config.cells import TOGETHER
 from harness.devices.base import DISK_MIB, ROOT, DeviceSet, several
 from harness.devices.needs import fitted, lacking
-from harness.errors import ConfigError, InfraError, NoSpace, Unsupported
+from harness.errors import ConfigError, Unsupported
 from harness.faults.base import Fault
 from harness.images.own_kernel import OwnKernel, release_of, with_own_kernel
 from harness.images.preparing_machine import preparing_machine
@@ -209,7 +208,7 @@ class Lab:
                 memory_mib=settings.memory,
                 cpus=settings.smp,
                 clock=self._clock,
-                folder=_make_folder(),
+                folder=PrivateFolder.new(),
             ),
             clock=self._clock,
             progress=self._say,
@@ -291,9 +290,7 @@ class Lab:
             if part in board.cannot:
                 return f"{board.name} and {part.value}: {board.cannot[part]}"
         if cell.firmware is Firmware.OVMF_SECBOOT:
-            recipe = images.load_recipe(self._settings.images_dir, cell.image)
-            needed = ARCHITECTURES[cell.arch].signed_loader
-            absent = [name for name in needed if name not in {*recipe.packages, *recipe.more_packages}]
+            absent = recipe_of(self._settings, cell.image).absent(ARCHITECTURES[cell.arch].signed_loader)
             if absent:
                 return f"{cell.image} has no boot loader that is signed (its recipe lacks {' and '.join(absent)})"
         options = [*spec.root_options, *spec.device_options]
@@ -316,7 +313,7 @@ class Lab:
 
     def _rehearse(self, cell: Cell) -> str | None:
         plain = structs.replace(cell, firmware=Firmware.SEABIOS, loader=Loader.GRUB)
-        folder = _make_folder()
+        folder = PrivateFolder.new()
         try:
             spec = machine_spec(plain, self._settings.for_cell(cell), folder=folder.path, accel=Accel.TCG)
             images.create_empty(spec.root_disk)
@@ -347,9 +344,9 @@ class Lab:
         reason = self.why_unsupported(cell)
         if reason is not None:
             raise Unsupported(reason)
-        folder = _make_folder()
+        folder = PrivateFolder.new()
         try:
-            _check_space(folder.path)
+            folder.check_space(MIN_OVERLAY_BYTES)
             spec = self.spec(cell, folder.path)
             if adapt is not None:
                 spec = adapt(spec)
@@ -383,23 +380,3 @@ def _lend(spec: MachineSpec) -> None:
     for name in spec.disks:
         with (spec.folder / name).open("wb") as disk:
             os.truncate(disk.fileno(), DISK_MIB << 20)
-
-
-def _make_folder() -> PrivateFolder:
-    try:
-        return PrivateFolder()
-    except OSError as error:
-        place = error.filename or tempfile.gettempdir()
-        raise InfraError(f"{place}: {error.strerror}", mend="set TMPDIR to a folder that can be written to") from error
-
-
-def _check_space(folder: Path) -> None:
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise InfraError(f"{folder}: {error.strerror}") from error
-    if free < MIN_OVERLAY_BYTES:
-        raise NoSpace(
-            f"{folder.parent}: {free >> 20} MiB free, a machine's disk needs {MIN_OVERLAY_BYTES >> 20} MiB",
-            mend="free some space there, or set TMPDIR to a folder on another disk",
-        )

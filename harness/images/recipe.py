@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -99,6 +99,10 @@ class Recipe(RecipeFile, frozen=True, kw_only=True, omit_defaults=True):
         """The Debian suite that `packages` are from."""
         return self.suite or self.release
 
+    def absent(self, packages: Sequence[str]) -> list[str]:
+        """Those of the packages that the image does not have."""
+        return [name for name in packages if name not in {*self.packages, *self.more_packages}]
+
 
 class DiskRecipeFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a recipe file may say of a disk image that is there already, and is prepared by its own cloud-init."""
@@ -128,6 +132,10 @@ class DiskRecipe(DiskRecipeFile, frozen=True, kw_only=True, omit_defaults=True):
     def modules_folder(self) -> str:
         """Where the distributions that can be prepared keep kernel modules; /lib is a link."""
         return "/usr/lib/modules"
+
+    def absent(self, packages: Sequence[str]) -> list[str]:  # noqa: ARG002
+        """None: nobody knows before it is booted."""
+        return []
 
 
 AnyRecipe = Recipe | DiskRecipe

@@ -9,6 +9,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from harness.errors import InfraError, NoSpace
+
 PREFIX = "kexec-harness-"
 LOCK = "lock"
 
@@ -28,6 +30,28 @@ class PrivateFolder:
         self._lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         unnamed.rename(self.path / LOCK)
+
+    @classmethod
+    def new(cls) -> PrivateFolder:
+        """A new one. Raises InfraError that says where it could not be made."""
+        try:
+            return cls()
+        except OSError as error:
+            place = error.filename or tempfile.gettempdir()
+            mend = "set TMPDIR to a folder that can be written to"
+            raise InfraError(f"{place}: {error.strerror}", mend=mend) from error
+
+    def check_space(self, needed: int) -> None:
+        """Raises NoSpace if fewer than `needed` bytes are free where the folder is, InfraError if nobody can tell."""
+        try:
+            free = shutil.disk_usage(self.path).free
+        except OSError as error:
+            raise InfraError(f"{self.path}: {error.strerror}") from error
+        if free < needed:
+            raise NoSpace(
+                f"{self.path.parent}: {free >> 20} MiB free, a machine's disk needs {needed >> 20} MiB",
+                mend="free some space there, or set TMPDIR to a folder on another disk",
+            )
 
     def remove(self) -> None:
         """Remove the folder and all that is in it. May be called twice."""
