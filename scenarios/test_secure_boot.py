@@ -1,7 +1,7 @@
 """What a kernel that secure boot has locked down lets kexec load: `make scenarios SELECT=secboot K=secure_boot`.
 
-Under secure boot IMA refuses kexec_load, and has kexec_file_load take signed kernels only (security/integrity/ima/ima_main.c
-and ima_efi.c): each refusal says what is wrong with the image, as kernel/kexec_file.c found it.
+Under secure boot IMA refuses kexec_load, and has kexec_file_load take signed kernels only (ima_main.c and ima_efi.c in
+security/integrity/ima): each refusal says what is wrong with the image, as kernel/kexec_file.c found it.
 """
 
 from __future__ import annotations
