@@ -189,7 +189,11 @@ WHOLE_BLOCKS = "\n  give a whole number from 1 to 1000000, for example BLOCKS=10
                 "\n  give fixed, auto, or time: with a duration such as time:2h or time:90m"
             ),
         ),
-        ("firmware", "ovfm", "--kexec-firmware: unknown firmware 'ovfm'; known: seabios, ovmf; did you mean ovmf?"),
+        (
+            "firmware",
+            "ovfm",
+            "--kexec-firmware: unknown firmware 'ovfm'; known: seabios, ovmf, ovmf-secboot; did you mean ovmf?",
+        ),
         ("methods", "kexec,kexec", "--kexec-methods: 'kexec' is there twice\n  name each one once"),
         (
             "methods",
