@@ -22,6 +22,7 @@ from harness.model import (
     AgentMessage,
     BootPath,
     Cell,
+    ConsoleData,
     DeviceFinding,
     EndReason,
     Event,
@@ -43,6 +44,8 @@ LINGER_S = 0.5
 TRAILING_S = 0.05
 #: how long a panic may take to go on as panics do, before its announcement alone is believed
 DOUBT_S = 5.0
+#: how long a line may stand unfinished before it is looked at
+LOOK_S = 0.1
 LINGERS = {EndReason.FATAL: LINGER_S, EndReason.READY: TRAILING_S}
 
 
@@ -83,9 +86,11 @@ def watch(
         return watching.ended(EndReason.EXIT)
     vigil = Vigil(deadlines.limit(None, path), progress.pulse, machine.clock.monotonic())
     while True:
-        event = machine.next_event(Deadline(machine.clock, vigil.wake_at(machine.clock.monotonic())))
+        event = machine.next_event(Deadline(machine.clock, watching.wake_at(vigil)))
         watching.take(event)
-        reason = _end_of(progress)
+        # A guest that floods its channels keeps the queue full: the time of what is read counts, too.
+        now = machine.clock.monotonic() if event is None else event.t
+        reason = watching.reason(now)
         if reason in LINGERS:
             watching.linger(LINGERS[reason])
             if progress.console.in_doubt:
@@ -94,8 +99,7 @@ def watch(
         if reason is not None:
             return watching.ended(reason)
         vigil = _vigil(vigil, progress, deadlines, path)
-        # A guest that floods its channels keeps the queue full: the time of what is read counts, too.
-        given_up = vigil.given_up(machine.clock.monotonic() if event is None else event.t)
+        given_up = vigil.given_up(now)
         if given_up is not None:
             return watching.ended(EndReason.DEADLINE, given_up)
 
@@ -115,11 +119,28 @@ class _Watching:
         self._machine, self._progress, self._at_reset = machine, progress, at_reset
         self._recording = Recording()
         self._pinged_for: Sign | None = None
+        #: when the unfinished line is looked at next; None: there is nothing new in it
+        self._look_at: float | None = None
+
+    def wake_at(self, vigil: Vigil) -> float:
+        """When something is to be done, whatever comes."""
+        now = self._machine.clock.monotonic()
+        wake = vigil.wake_at(now)
+        return wake if self._look_at is None else max(now, min(wake, self._look_at))
+
+    def reason(self, now: float) -> EndReason | None:
+        """Why watching ends, if it does. A flood is not held up by a look at each piece of a line."""
+        look = self._look_at is not None and now >= self._look_at
+        if look:
+            self._look_at = None
+        return _end_of(self._progress, look=look)
 
     def take(self, event: Event | None) -> None:
         """Note an event and read what it says; a reset that is held goes on."""
         if event is None:
             return
+        if self._look_at is None and isinstance(event, ConsoleData):
+            self._look_at = event.t + LOOK_S
         before = self._progress.marks()
         self._progress.feed(event)
         self._recording.add(event, pin=self._progress.marks() != before)
@@ -145,12 +166,14 @@ class _Watching:
         return Watched(self._recording.events(), reason, self._progress, given_up)
 
 
-def _end_of(progress: Progress) -> EndReason | None:
+def _end_of(progress: Progress, *, look: bool = True) -> EndReason | None:
+    """`look`: at the unfinished line, too."""
     if progress.exit is not None:
         return EndReason.EXIT
     if progress.ready is not None:
         return EndReason.READY
-    decided = progress.ending is not None or progress.console.peek() is not None or progress.refused is not None
+    decided = progress.ending is not None or progress.refused is not None
+    decided = decided or (look and progress.console.peek() is not None)
     if decided or progress.looping or progress.powered_off is not None:
         return EndReason.FATAL
     return None
