@@ -2,8 +2,8 @@
 
     make bench K=noise BLOCKS=100
 
-BLOCKS is the noise in MB: random bytes, printed by a service of the old system while it is stopped, before the kexec. An
-emulated serial port may take minutes for it.
+BLOCKS is the noise in MB: random bytes, printed by a service of the old system while it is stopped, before the kexec.
+An emulated serial port may take minutes for it.
 """
 
 from __future__ import annotations
