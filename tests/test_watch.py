@@ -9,12 +9,14 @@ import pytest
 from fake_machines import READY, fake_machine
 
 from harness import deadlines
+from harness.classify.console import ConsoleReader
 from harness.classify.milestones import Progress
-from harness.clock import Deadline, pause
+from harness.clock import Deadline, ManualClock, pause
 from harness.cycle import Watched, watch
 from harness.deadlines import Deadlines
-from harness.model import EndReason, Gap, Heartbeat, Milestone
+from harness.model import ConsoleData, EndReason, Gap, Heartbeat, Milestone, ProcessExit
 from harness.qemu import backlog
+from harness.qemu.replay import ReplayMachine
 from harness.store import console_bytes
 
 LINUX = ("console", "[    0.000000] Linux version 6.12.0-amd64 (debian-kernel@lists.debian.org)\r\n")
@@ -117,3 +119,16 @@ def test_a_flood_that_nobody_reads_holds_up_neither_the_guest_nor_its_report(set
         machine.close()
     assert watched.ended_by is EndReason.READY
     assert any(isinstance(event, Gap) and event.of == "console" for event in watched.events)
+
+
+@pytest.mark.parametrize("prompt", [False, True])
+def test_a_line_that_arrives_in_pieces_is_looked_at_now_and_then_and_when_it_stands_still(monkeypatch, prompt):
+    looks = []
+    peek = ConsoleReader.peek
+    monkeypatch.setattr(ConsoleReader, "peek", lambda self: looks.append(self) or peek(self))
+    boot = [ConsoleData(0.0, LINUX[1]), ConsoleData(0.1, "[    1.000000] Run /init as init process\r\n")]
+    pieces = [ConsoleData(1.0 + number / 10_000, "x") for number in range(20_000)]
+    last = [ConsoleData(3.1, "\r\n(initramfs) ")] if prompt else [ProcessExit(3.1, 0)]
+    watched = watch(ReplayMachine([*boot, *pieces, *last], ManualClock()), Progress(None), Deadlines())
+    assert watched.ended_by is (EndReason.FATAL if prompt else EndReason.EXIT)
+    assert len(looks) < 50
