@@ -175,8 +175,7 @@ class Collector:
         """
         try:
             case = structs.replace(self._case(folder, machine, boot_before=None), up=up)
-            taken = take_state(case)
-            report(case, [*taken, *(_take(artefact, _newest(case)) for artefact in OF_MACHINE)], f"{test}: failed")
+            report(case, take_state(case) + take_records(case, OF_MACHINE), f"{test}: failed")
         except Exception as error:  # as in `collect`
             self._complain(folder, error)
 
@@ -211,17 +210,11 @@ def take_state(case: Case) -> list[Taken]:
     return [_take(artefact, case) for artefact in STATE]
 
 
-def take_records(case: Case) -> list[Taken]:
+def take_records(case: Case, records: Sequence[Artefact] = RECORDS) -> list[Taken]:
     """Take what needs no machine, and the log of what passed until now."""
-    case = _newest(case)
-    return [_take(artefact, case) for artefact in RECORDS]
-
-
-def _newest(case: Case) -> Case:
-    """With what has passed over QMP until now."""
     with suppress(HarnessError):
-        return structs.replace(case, inspection=case.machine.inspect() or case.inspection)
-    return case
+        case = structs.replace(case, inspection=case.machine.inspect() or case.inspection)
+    return [_take(artefact, case) for artefact in records]
 
 
 def _stopped(inspection: Inspection | None) -> Inspection | None:
