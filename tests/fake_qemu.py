@@ -75,6 +75,11 @@ class Fake:
                 case "flood":
                     for _ in range(value):
                         self.sockets["console"].sendall(b"\x1b[1m#noise 0123456789 lorem ipsum dolor\xff\r\n" * 25000)
+                case "drip":
+                    # As QEMU hands on what a guest writes to a serial port, at some 300 kB/s.
+                    for _ in range(value):
+                        self.sockets["console"].sendall(b"#noise 012345\r\n ")
+                        self.idle.wait(0.00005)
                 case "stop":
                     os.kill(os.getpid(), signal.SIGSTOP)
                 case "status":

@@ -14,7 +14,7 @@ from harness.classify.milestones import Progress
 from harness.clock import Deadline, ManualClock, pause
 from harness.cycle import Watched, watch
 from harness.deadlines import Deadlines
-from harness.model import ConsoleData, EndReason, Gap, Heartbeat, Milestone, ProcessExit
+from harness.model import ConsoleData, EndReason, Gap, Heartbeat, Milestone, ProcessExit, QmpEvent
 from harness.qemu import backlog
 from harness.qemu.replay import ReplayMachine
 from harness.store import console_bytes
@@ -102,6 +102,25 @@ def test_a_flood_is_read_to_its_end_and_not_kept(boot):
     assert kept.startswith(LINUX[1].encode())
     assert kept.endswith(PANIC[1].encode())
     assert grown_mib < 100
+
+
+def test_bytes_that_come_close_upon_each_other_are_read_together(boot):
+    events = boot(LINUX, ("drip", 5000), PANIC).events
+    assert console_bytes(events).count(b"#noise 012345\r\n ") == 5000
+    assert sum(isinstance(event, ConsoleData) for event in events) < 5000 / 4
+
+
+@pytest.mark.parametrize("pause_s", [0.0005, 0.01])
+def test_what_comes_on_another_channel_stays_behind_what_the_console_said_before_it(boot, pause_s):
+    reset = '{"event":"RESET","data":{"guest":true,"reason":"guest-reset"},"timestamp":{"seconds":1,"microseconds":0}}\n'
+    said = [("console", f"[    {n}.000000] before {n}\r\n") for n in range(1, 50)]
+    steps = [step for text in said for step in (text, ("qmp", reset), ("wait", pause_s))]
+    watched = boot(LINUX, *steps, PANIC)
+    resets = [n for n, event in enumerate(watched.events) if isinstance(event, QmpEvent) and event.name == "RESET"]
+    assert len(resets) == len(said)
+    for n, at in enumerate(resets, 1):
+        assert f"before {n}\r\n".encode() in console_bytes(watched.events[:at])
+    assert [event.t for event in watched.events] == sorted(event.t for event in watched.events)
 
 
 def test_a_flood_that_nobody_reads_holds_up_neither_the_guest_nor_its_report(settings, tmp_path, monkeypatch):

@@ -3,7 +3,8 @@
     QMP, console, agent, firmware debug port, echo service, end of the process
         -> events in the order of their arrival -> the queue that the cycle reads
 
-Nothing is polled. The harness listens on a socket per channel and QEMU connects when it starts.
+Nothing is polled. The harness listens on a socket per channel and QEMU connects when it starts. Bytes of the console
+that come close upon each other are gathered; whatever comes on another channel meanwhile stays behind them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import COMMAND_TIMEOUT_S, Exchange, Qmp
 
 READ_BYTES = 65536
+#: QEMU hands a serial port's bytes on sixteen at a time: more of them are waited for so long before the next reading
+GATHER_S = 0.002
 CONNECT_TIMEOUT_S = 20.0
 #: after QEMU ended, how long its sockets may take to give up what is still in them
 DRAIN_S = 1.0
@@ -63,6 +66,8 @@ class Watcher:
         self._readers: list[asyncio.Task[None]] = []
         self._replies: dict[int, asyncio.Future[CommandReply]] = {}
         self._taps: list[ConsoleTap] = []
+        #: the console is held up until there is room for more of it
+        self._console_held = False
         self._last_command = 0
         #: when the guest's last byte arrived, on whatever channel
         self._last_sign = clock.monotonic()
@@ -152,6 +157,12 @@ class Watcher:
         return self._clock.monotonic()
 
     def _put(self, event: Event) -> None:
+        """Queue an event of any channel but the console, after what the console has sent before it."""
+        console = self._sockets.get("console")
+        if console is not None and not self._console_held:
+            with contextlib.suppress(OSError):
+                if data := console.recv(READ_BYTES):
+                    self._on_console(data, event.t)
         self.events.put(event)
 
     async def _listen(self) -> None:
@@ -187,7 +198,7 @@ class Watcher:
             raise MachineError(f"QEMU {waited}; it said: {process.stderr() or '(nothing)'}")
         await accepting
         handlers: dict[str, Callable[[bytes], None]] = {
-            "console": self._on_console,
+            "console": lambda data: self._on_console(data, self._now()),
             "agent": self._agent_handler(),
             "firmware": lambda data: self._put(FirmwareData(self._now(), data.decode("latin-1"))),
         }
@@ -211,7 +222,12 @@ class Watcher:
             while data := await self._loop.sock_recv(self._sockets[name], READ_BYTES):
                 self._last_sign = self._now()
                 handle(data)
-                if name in SOCKETS:
+                if name == "console":
+                    self._console_held = True
+                    await self.events.room(name)
+                    self._console_held = False
+                    await asyncio.sleep(GATHER_S)
+                elif name in SOCKETS:
                     await self.events.room(name)
 
     async def _sample(self, process: QemuProcess, vcpu_threads: list[int]) -> None:
@@ -230,8 +246,8 @@ class Watcher:
             if not waiting.done():
                 waiting.set_exception(GuestGone("QEMU ended before the guest answered"))
 
-    def _on_console(self, data: bytes) -> None:
-        self._put(ConsoleData(self._now(), data.decode("latin-1")))
+    def _on_console(self, data: bytes, arrival: float) -> None:
+        self.events.put(ConsoleData(arrival, data.decode("latin-1")))
         for tap in self._taps:
             tap.feed(data)
 
