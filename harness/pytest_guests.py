@@ -7,15 +7,20 @@ test to test, each of which leaves the system as it found it; after a test that 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.artefacts.collect import Collector
 from harness.guest import Guest
 from harness.lab import Lab, device_set_of, methods
-from harness.model import Cell
+from harness.model import Cell, Event
+from harness.model.sizes import console_text
 from harness.qemu.machine import Machine
+from harness.report.text import visible
 from harness.store import write_console, write_events
+
+#: of a failed test's console, so many lines are shown at once, and so much of each
+LINES_SHOWN, LINE_SHOWN = 25, 200
 
 
 class Guests:
@@ -67,10 +72,11 @@ class Guests:
         if standing is not None:
             standing.machine.close()
 
-    def keep_last_words(self, test: str) -> Path | None:
+    def keep_last_words(self, test: str) -> str | None:
         """Keep what the running test's guest has said since power-on, and the state that its machine is in.
 
-        The machine stays stopped. The folder, or None if there is no guest. Raises OSError.
+        The machine stays stopped. Where that is and how it ends, for a report; None if there is no guest. Raises
+        OSError.
         """
         guest = self.current
         if guest is None:
@@ -81,4 +87,24 @@ class Guests:
         write_events(folder / "events.jsonl.gz", events)
         write_console(folder / "console.log", events)
         self._collector(guest.cell).collect_for_test(test, folder, guest.machine, up=guest.is_up)
-        return folder
+        return "\n".join((f"its console, events and state: {folder}", *_of_last_reboot(guest), *_last_lines(events)))
+
+
+def _of_last_reboot(guest: Guest) -> list[str]:
+    """How long the guest's last reboot took, what its host let it have, and the silence that ended it."""
+    if not guest.cycles:
+        return []
+    evidence = guest.cycles[-1].evidence
+    seconds = evidence.events[-1].t - evidence.events[0].t if evidence.events else 0.0
+    said = [f"its last reboot was watched for {seconds:.1f} s"]
+    if evidence.vcpu_s is not None and evidence.vcpu_wait_s is not None:
+        said.append(f"its vCPUs ran for {evidence.vcpu_s:.1f} s and waited {evidence.vcpu_wait_s:.1f} s for the host")
+    if evidence.deadline_note:
+        said.append(visible(evidence.deadline_note))
+    return ["; ".join(said)]
+
+
+def _last_lines(events: Sequence[Event]) -> list[str]:
+    """The end of what the console said. The guest wrote it: nothing in it reaches a terminal as it is."""
+    lines = [line for line in "".join(map(console_text, events)).splitlines() if line.strip()]
+    return [f"    {visible(line, LINE_SHOWN)}" for line in lines[-LINES_SHOWN:]]

@@ -161,10 +161,10 @@ class Plugin:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """A failed scenario keeps what its guest has said, and the state of its machine."""
         report = yield
-        if report.failed and self.guests.current is not None:
+        if report.failed:
             try:
-                folder = self.guests.keep_last_words(item.name)
-                report.sections.append(("guest", f"its console, events and state: {folder}"))
+                if (said := self.guests.keep_last_words(item.name)) is not None:
+                    report.sections.append(("guest", said))
             except OSError as error:
                 self.say(f"the guest's last words could not be kept: {error}")
             self.guests.discard_standing()

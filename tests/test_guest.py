@@ -6,15 +6,28 @@ import subprocess
 from collections import deque
 
 import pytest
+from reboots import TRIGGER, evidence, text
 
 from harness.artefacts.case import Wanted
 from harness.artefacts.collect import Collector
+from harness.classify.classifier import classify
 from harness.clock import Deadline, ManualClock
+from harness.cycle import CycleResult
 from harness.errors import MachineError
 from harness.guest import Guest
 from harness.host.accel import AccelChoice
 from harness.lab import device_sets, methods
-from harness.model import Accel, AgentMessage, Cell, CommandReply, CommandSent, ConsoleData, Event, ProcessExit
+from harness.model import (
+    Accel,
+    AgentMessage,
+    Cell,
+    CommandReply,
+    CommandSent,
+    ConsoleData,
+    EndReason,
+    Event,
+    ProcessExit,
+)
 from harness.pytest_guests import Guests
 from harness.reboot.base import command_line_with
 from harness.store import read_events
@@ -161,8 +174,13 @@ def test_a_test_with_its_own_machine_has_no_other_running_beside_it(guests, lab)
 def test_a_failed_tests_guest_leaves_its_console_and_events(guests, tmp_path):
     assert guests.keep_last_words("nobody booted anything") is None
     guests.standing(CELL)
-    folder = guests.keep_last_words("test_it[debian-13/../x kexec]")
-    assert folder == tmp_path / "test_it_debian-13_.._x_kexec"
+    said = guests.keep_last_words("test_it[debian-13/../x kexec]")
+    folder = tmp_path / "test_it_debian-13_.._x_kexec"
+    assert said.splitlines() == [
+        f"its console, events and state: {folder}",
+        "    [    0.000000] Linux version 6.12.1",
+        "    late",
+    ]
     assert (folder / "console.log").read_bytes() == b"[    0.000000] Linux version 6.12.1\r\nlate"
     assert read_events(folder / "events.jsonl.gz") == [*BOOT, ConsoleData(2.0, "late")]
     taken = (folder / "artefacts.txt").read_text().splitlines()
@@ -176,8 +194,25 @@ def test_a_failed_tests_guest_leaves_its_console_and_events(guests, tmp_path):
     }
 
 
-def test_a_guest_that_does_not_boot_leaves_its_last_words_too(guests, lab, monkeypatch):
-    monkeypatch.setattr(lab, "make_machine", lambda _: StubMachine(ConsoleData(1.0, "Kernel panic")))
+def test_a_guest_that_does_not_boot_leaves_its_last_words_too(guests, lab, monkeypatch, tmp_path):
+    monkeypatch.setattr(lab, "make_machine", lambda _: StubMachine(ConsoleData(1.0, "\x1b[2JKernel panic")))
     with pytest.raises(MachineError):
         guests.standing(CELL)
-    assert (guests.keep_last_words("t") / "console.log").read_bytes() == b"Kernel panic"
+    # What a guest wrote does nothing to the terminal on which it is shown.
+    assert guests.keep_last_words("t").endswith("\n    \\x1b[2JKernel panic")
+    assert (tmp_path / "t" / "console.log").read_bytes() == b"\x1b[2JKernel panic"
+
+
+def test_a_failed_tests_guest_says_how_its_last_reboot_went(guests):
+    guest = guests.standing(CELL)
+    seen = evidence(
+        [TRIGGER, text(161.5, "reboot: Restarting system")],
+        ended_by=EndReason.DEADLINE,
+        deadline_note="it was silent",
+        vcpu_s=12.0,
+        vcpu_wait_s=3.5,
+    )
+    guest.cycles.append(CycleResult(seen, classify(seen), None, seen.events))
+    assert guests.keep_last_words("t").splitlines()[1] == (
+        "its last reboot was watched for 61.5 s; its vCPUs ran for 12.0 s and waited 3.5 s for the host; it was silent"
+    )

@@ -112,7 +112,9 @@ def test_bytes_that_come_close_upon_each_other_are_read_together(boot):
 
 @pytest.mark.parametrize("pause_s", [0.0005, 0.01])
 def test_what_comes_on_another_channel_stays_behind_what_the_console_said_before_it(boot, pause_s):
-    reset = '{"event":"RESET","data":{"guest":true,"reason":"guest-reset"},"timestamp":{"seconds":1,"microseconds":0}}\n'
+    reset = (
+        '{"event":"RESET","data":{"guest":true,"reason":"guest-reset"},"timestamp":{"seconds":1,"microseconds":0}}\n'
+    )
     said = [("console", f"[    {n}.000000] before {n}\r\n") for n in range(1, 50)]
     steps = [step for text in said for step in (text, ("qmp", reset), ("wait", pause_s))]
     watched = boot(LINUX, *steps, PANIC)

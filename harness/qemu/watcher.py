@@ -226,9 +226,14 @@ class Watcher:
                     self._console_held = True
                     await self.events.room(name)
                     self._console_held = False
-                    await asyncio.sleep(GATHER_S)
+                    await self._gather()
                 elif name in SOCKETS:
                     await self.events.room(name)
+
+    async def _gather(self) -> None:
+        """Let more bytes come, unless none will."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._exited.wait(), GATHER_S)
 
     async def _sample(self, process: QemuProcess, vcpu_threads: list[int]) -> None:
         sampler = HeartbeatSampler(self._clock, self._qmp.sample, lambda: self._last_sign, self._put)
