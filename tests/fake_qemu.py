@@ -29,6 +29,7 @@ class Fake:
                 self.sockets[name] = socket.socket(socket.AF_UNIX)
                 self.sockets[name].connect(path)
                 folder = Path(path).parent
+        self.console, self.keys = (os.open(folder / f"console.{end}", os.O_RDWR) for end in ("out", "in"))
         self.steps = json.loads((folder / "play.json").read_text("utf-8"))
         self.status, self.halted, self.flags, self.ip = "running", 0, 0x246, 0xFFFFFFFF81000000
         self.idle = threading.Event()
@@ -67,6 +68,13 @@ class Fake:
                 reply |= {"id": request["id"]} if "id" in request else {}
                 qmp.sendall(json.dumps(reply).encode() + b"\n")
 
+    def say(self, data: bytes, channel: str = "console") -> None:
+        if channel != "console":
+            self.sockets[channel].sendall(data)
+            return
+        while data:
+            data = data[os.write(self.console, data) :]
+
     def play(self) -> None:
         for what, value in self.steps:
             match what:
@@ -74,11 +82,11 @@ class Fake:
                     self.idle.wait(value)
                 case "flood":
                     for _ in range(value):
-                        self.sockets["console"].sendall(b"\x1b[1m#noise 0123456789 lorem ipsum dolor\xff\r\n" * 25000)
+                        self.say(b"\x1b[1m#noise 0123456789 lorem ipsum dolor\xff\r\n" * 25000)
                 case "drip":
                     # As QEMU hands on what a guest writes to a serial port, at some 300 kB/s.
                     for _ in range(value):
-                        self.sockets["console"].sendall(b"#noise 012345\r\n ")
+                        self.say(b"#noise 012345\r\n ")
                         self.idle.wait(0.00005)
                 case "stop":
                     os.kill(os.getpid(), signal.SIGSTOP)
@@ -87,7 +95,7 @@ class Fake:
                 case "dead":
                     self.halted, self.flags = 1, 0x2
                 case _:
-                    self.sockets[what].sendall(value.encode("latin-1"))
+                    self.say(value.encode("latin-1"), what)
 
 
 if __name__ == "__main__":

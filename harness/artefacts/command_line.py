@@ -12,7 +12,7 @@ from harness.artefacts.disk import NAME as DISK
 from harness.devices.base import DISK_MIB
 from harness.host.helpers import Helper
 from harness.model import Firmware, Option
-from harness.qemu.argv import ECHO, SOCKETS, MachineSpec, build, no_commas, to_text
+from harness.qemu.argv import ECHO, MachineSpec, build, no_commas, to_text
 
 NAME, SUMMARY = "qemu.sh", "the machine by hand: its console on this terminal, its monitor behind Ctrl-A c"
 AS_RUN, AS_RUN_SUMMARY = "argv.txt", "QEMU's command line as it ran"
@@ -47,8 +47,9 @@ def by_hand(options: list[Option], folder: Path) -> Iterator[Option]:
     for option, value in options:
         if option == "-S":
             continue
-        channel = value.removeprefix("socket,id=").partition(",")[0] if value.startswith("socket,id=") else ""
-        if option == "-chardev" and channel in SOCKETS:
+        found = re.match("(?:socket|pipe),id=([^,]+)", value)
+        channel = found[1] if found else ""
+        if option == "-chardev" and channel in CHANNELS:
             yield option, CHANNELS[channel]
         elif option == "-chardev" and channel.startswith(ECHO):
             yield option, f"null,id={channel}"

@@ -16,10 +16,12 @@ ECHO = "echo"
 #: channel -> file name of its socket below the machine's private folder; QEMU connects, the harness listens
 SOCKETS = {
     "qmp": "qmp.sock",
-    "console": "console.sock",
     "agent": "agent.sock",
     "firmware": "fw.sock",
 }
+
+#: name of the console's FIFOs there, without their ends
+CONSOLE = "console"
 
 #: the port that Linux calls ttyS1, on a board that has only the first
 SECOND_SERIAL_PORT = "isa-serial,index=1,chardev=agent"
@@ -77,7 +79,7 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
 
 
 def sockets(echoes: int) -> dict[str, str]:
-    """Every channel -> file name of its socket."""
+    """Every channel but the console -> file name of its socket."""
     names = [f"{ECHO}{number or ''}" for number in range(echoes)]
     return {**SOCKETS, **{name: f"{name}.sock" for name in names}}
 
@@ -158,6 +160,7 @@ def _channels(spec: MachineSpec) -> list[Option]:
         for name, file in sockets(spec.echoes).items()
     ]
     options += [
+        ("-chardev", f"pipe,id={CONSOLE},path={no_commas(str(spec.folder / CONSOLE))}"),
         ("-mon", "chardev=qmp,mode=control"),
         ("-serial", "chardev:console"),
         ("-serial", "chardev:agent") if spec.machine.serial_ports > 1 else ("-device", SECOND_SERIAL_PORT),

@@ -3,8 +3,8 @@
     QMP, console, agent, firmware debug port, echo service, end of the process
         -> events in the order of their arrival -> the queue that the cycle reads
 
-Nothing is polled. The harness listens on a socket per channel and QEMU connects when it starts. Bytes of the console
-that come close upon each other are gathered; whatever comes on another channel meanwhile stays behind them.
+Nothing is polled. The harness listens on a socket per channel and QEMU connects when it starts; the console is a pair
+of FIFOs. Its bytes are gathered when they come close upon each other; what comes on other channels stays behind them.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from harness.model import (
     QmpEvent,
 )
 from harness.qemu.agent import AgentDecoder, encode_command, parse_reply
-from harness.qemu.argv import SOCKETS, sockets
+from harness.qemu.argv import CONSOLE, SOCKETS, sockets
 from harness.qemu.backlog import Backlog
 from harness.qemu.console import ConsoleTap
 from harness.qemu.echo import Echo
+from harness.qemu.fifos import READ_BYTES, Fifos
 from harness.qemu.heartbeat import HeartbeatSampler
 from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import COMMAND_TIMEOUT_S, Exchange, Qmp
 
-READ_BYTES = 65536
-#: QEMU hands a serial port's bytes on sixteen at a time: more of them are waited for so long before the next reading
-GATHER_S = 0.002
+#: QEMU hands a serial port's bytes on one at a time: more of them are waited for so long before the next reading
+GATHER_S = 0.005
 CONNECT_TIMEOUT_S = 20.0
 #: after QEMU ended, how long its sockets may take to give up what is still in them
 DRAIN_S = 1.0
@@ -63,6 +63,7 @@ class Watcher:
         self._qmp = Qmp(lambda name, data: self._put(QmpEvent(self._now(), name, data)), self._now)
         self._listeners: dict[str, socket.socket] = {}
         self._sockets: dict[str, socket.socket] = {}
+        self._console = Fifos(self._loop)
         self._readers: list[asyncio.Task[None]] = []
         self._replies: dict[int, asyncio.Future[CommandReply]] = {}
         self._taps: list[ConsoleTap] = []
@@ -158,14 +159,12 @@ class Watcher:
 
     def _put(self, event: Event) -> None:
         """Queue an event of any channel but the console, after what the console has sent before it."""
-        console = self._sockets.get("console")
-        if console is not None and not self._console_held:
-            with contextlib.suppress(OSError):
-                if data := console.recv(READ_BYTES):
-                    self._on_console(data, event.t)
+        if not self._console_held and (data := self._console.read_now()):
+            self._on_console(data, event.t)
         self.events.put(event)
 
     async def _listen(self) -> None:
+        self._console.make(self._folder / CONSOLE)
         for name, file in self._files.items():
             path = self._folder / file
             if name == "qmp":
@@ -197,8 +196,9 @@ class Watcher:
             waited = f"did not connect within {CONNECT_TIMEOUT_S:.0f} s"
             raise MachineError(f"QEMU {waited}; it said: {process.stderr() or '(nothing)'}")
         await accepting
+        # Whoever speaks QMP has all its channels.
+        self._console.open(self._folder / CONSOLE)
         handlers: dict[str, Callable[[bytes], None]] = {
-            "console": lambda data: self._on_console(data, self._now()),
             "agent": self._agent_handler(),
             "firmware": lambda data: self._put(FirmwareData(self._now(), data.decode("latin-1"))),
         }
@@ -207,6 +207,7 @@ class Watcher:
             handlers[name] = echo.feed
             self._echoing.append(asyncio.create_task(echo.run()))
         self._readers = [asyncio.create_task(self._read(name, handlers[name])) for name in self._sockets]
+        self._readers.append(asyncio.create_task(self._read_console()))
         self._ended = asyncio.create_task(self._report_end(process, ending))
 
     async def _accept_all(self) -> None:
@@ -222,13 +223,17 @@ class Watcher:
             while data := await self._loop.sock_recv(self._sockets[name], READ_BYTES):
                 self._last_sign = self._now()
                 handle(data)
-                if name == "console":
-                    self._console_held = True
+                if name in SOCKETS:
                     await self.events.room(name)
-                    self._console_held = False
-                    await self._gather()
-                elif name in SOCKETS:
-                    await self.events.room(name)
+
+    async def _read_console(self) -> None:
+        while data := await self._console.read():
+            self._last_sign = self._now()
+            self._on_console(data, self._last_sign)
+            self._console_held = True
+            await self.events.room("console")
+            self._console_held = False
+            await self._gather()
 
     async def _gather(self) -> None:
         """Let more bytes come, unless none will."""
@@ -298,7 +303,7 @@ class Watcher:
     async def _forward_keys(self, tap: ConsoleTap) -> None:
         with contextlib.suppress(OSError):
             while data := await self._loop.sock_recv(tap.far_end, READ_BYTES):
-                await self._loop.sock_sendall(self._sockets["console"], data)
+                await self._console.write(data)
 
     async def _close(self) -> None:
         running = (*self._readers, *self._echoing, self._ended, self._sampling)
@@ -311,3 +316,4 @@ class Watcher:
             tap.close()
         for endpoint in (*self._listeners.values(), *self._sockets.values()):
             endpoint.close()
+        self._console.close()
