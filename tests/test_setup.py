@@ -133,7 +133,7 @@ def test_every_failure_is_status_2_of_make_and_the_real_one_is_in_its_last_line(
         ("scenarios", "pytest scenarios,--ignore=scenarios/test_soak.py"),
         ("matrix", "kexec-harness matrix,list\nKEXEC_SELECT=smoke\npytest scenarios/test_soak.py\nKEXEC_SELECT=smoke"),
         ("check", "pytest tests,--numprocesses=auto"),
-        ("test", "pytest tests,scenarios,-m,not provoked and not thorough\nKEXEC_BLOCKS=1"),
+        ("test", "pytest tests,scenarios,-m,not provoked and not thorough\nKEXEC_BLOCKS=1\nKEXEC_SMP=1"),
         ("report", "kexec-harness report,results/latest"),
     ],
 )
