@@ -1,9 +1,11 @@
 """A reboot that prints 100 MB on its console: what that costs the harness, and whether the guest has to wait for it.
 
     make bench K=noise BLOCKS=100
+    make bench K=port BLOCKS=5 DEVICE_ARGS='-chardev file,id=f,path=/dev/null -device pci-serial,chardev=f'
 
 BLOCKS is the noise in MB: random bytes, printed by a service of the old system while it is stopped, before the kexec.
-An emulated serial port may take minutes for it.
+An emulated serial port may take minutes for it. The second one writes noise of 1 MB, BLOCKS times, to the console and
+to a port of the same kind that QEMU writes to a file, with nobody behind it.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ import time
 
 import pytest
 
-from benchmarks.tables import figures, table
+from benchmarks.tables import figures, median, table, times
 from harness.model import ConsoleData, Gap
+from harness.stats.duration import paired_ratio
 
 pytestmark = pytest.mark.vm
 
@@ -27,6 +30,8 @@ ExecStart=true
 ExecStop=sh -c 'head -c {bytes} /dev/urandom >/dev/console'
 TimeoutStopSec=infinity
 """
+#: without what a terminal does to line ends
+WRITE = "stty -F /dev/{port} -opost; cat /run/noise >/dev/{port}; stty -F /dev/{port} opost"
 
 
 def test_noise(guest, bench):
@@ -51,6 +56,28 @@ def test_noise(guest, bench):
     bench.keep(guest, "noise", [found])
     rows = [[name, value if isinstance(value, str) else figures(value)] for name, value in found.items()]
     bench.show(f"{megabytes} MB of noise on the console, during a kexec", table(["what", "measured"], rows))
+
+
+def test_port(guest, bench):
+    ports = guest.run(
+        "modprobe 8250_pci; udevadm settle; grep -o '^[0-9]*: uart:16550A' /proc/tty/driver/serial"
+    ).output
+    numbers = [line.partition(":")[0] for line in ports.splitlines()]
+    if len(numbers) < 3:
+        pytest.skip("the machine has no port with nobody behind it: say DEVICE_ARGS as above")
+    assert guest.run("head -c 1000000 /dev/urandom >/run/noise").status == 0
+    seconds: dict[str, list[float]] = {"console": [], "file": []}
+    for _ in range(bench.repetitions(5)):
+        for name, port in (("console", "ttyS0"), ("file", f"ttyS{numbers[2]}")):
+            started = time.monotonic()
+            assert guest.run(WRITE.format(port=port), timeout=600).status == 0
+            seconds[name].append(time.monotonic() - started)
+            guest.unread_events()
+    pairs = list(zip(seconds["console"], seconds["file"], strict=True))
+    bench.keep(guest, "port", [{"console_s": ours, "file_s": theirs} for ours, theirs in pairs])
+    rows = [[name, median(taken)] for name, taken in seconds.items()]
+    ratio = times(paired_ratio(pairs))
+    bench.show(f"1 MB to a serial port, {len(pairs)} times: {ratio} times as long", table(["port", "seconds"], rows))
 
 
 def _peak_mib() -> float:

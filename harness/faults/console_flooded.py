@@ -10,10 +10,10 @@ NAME = "console-flooded"
 
 FAULT = Fault(
     name=NAME,
-    summary="a program writes 10 MB to the console, which takes the better part of a minute",
+    summary="a program writes 40 MB to the console, which takes a minute or two",
     target=Target.USERSPACE,
     classes=(FailureClass.SLOW,),
     sabotage=unit_at_boot(
-        "head -c 10000000 /dev/urandom | base64 >/dev/ttyS0", service="Type=oneshot\nTimeoutStartSec=infinity"
+        "head -c 30000000 /dev/urandom | base64 >/dev/ttyS0", service="Type=oneshot\nTimeoutStartSec=infinity"
     ),
 )
