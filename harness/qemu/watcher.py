@@ -228,8 +228,7 @@ class Watcher:
 
     async def _read_console(self) -> None:
         while data := await self._console.read():
-            self._last_sign = self._now()
-            self._on_console(data, self._last_sign)
+            self._on_console(data, self._now())
             self._console_held = True
             await self.events.room("console")
             self._console_held = False
@@ -257,6 +256,7 @@ class Watcher:
                 waiting.set_exception(GuestGone("QEMU ended before the guest answered"))
 
     def _on_console(self, data: bytes, arrival: float) -> None:
+        self._last_sign = arrival
         self.events.put(ConsoleData(arrival, data.decode("latin-1")))
         for tap in self._taps:
             tap.feed(data)
