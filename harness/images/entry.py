@@ -16,7 +16,7 @@ from harness.images.cache import BuiltImage
 from harness.images.recipe import AnyRecipe
 
 Progress = Callable[[str], None]
-#: images of the same name that nobody used for so long make room for a new one
+#: images of the same name that nobody used for so long make room for a new one, if nothing else is said
 UNUSED_S = 14 * 24 * 3600
 #: names of leftovers begin so, and end in as many characters as `tempfile` gives: `debian-12` has none of
 #: `debian-12-backports`
@@ -33,11 +33,12 @@ def ensure_entry(
     again: str,
     progress: Progress,
     clock: Clock,
+    unused_s: float = UNUSED_S,
 ) -> BuiltImage:
     """The image with this key below `images`, where it is called `name`; `make` fills an empty folder with a new one.
 
-    `again`: what is said to happen to one that is damaged. Raises ImageError, and what `make` raises, of which nothing
-    stays but what it has put elsewhere.
+    `again`: what is said to happen to one that is damaged. Others of that name which nobody has used for `unused_s`
+    seconds make room. Raises ImageError, and what `make` raises, of which nothing stays but what it has put elsewhere.
     """
     with cache.writable(images), _locked(images / f"{name}.lock", recipe.name, progress):
         folder = cache.entry_folder(images, name, key)
@@ -56,7 +57,7 @@ def ensure_entry(
             making.rename(folder)
         finally:
             cache.discard(making)
-        cache.prune(images, folder, name, UNUSED_S, clock.wall().timestamp())
+        cache.prune(images, folder, name, unused_s, clock.wall().timestamp())
         return cache.open_entry(folder, recipe, key)
 
 

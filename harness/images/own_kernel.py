@@ -9,16 +9,13 @@ A bisection makes one of them at each step: those that nobody has used for an ho
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 import shutil
 import struct
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import filelock
 from msgspec import Struct
 
 from harness.clock import Clock
@@ -27,6 +24,7 @@ from harness.images import cache
 from harness.images.cache import BuiltImage
 from harness.images.disk import MIB, ROOT_START_MIB
 from harness.images.early_modules import archive
+from harness.images.entry import ensure_entry
 from harness.images.run import capture
 
 UNUSED_S = 3600
@@ -88,15 +86,23 @@ def with_own_kernel(
         mend = "give the one that belongs to it: INITRD=file; or take IMAGE=micro, which makes one"
         raise ConfigError(f"the initramfs of {image.name} is made for its own kernel", key="KERNEL", mend=mend)
     key = _key(image, own, modules)
-    folder = cache.entry_folder(cache_dir / "images" / "own", image.name, key)
-    with cache.writable(folder.parent), filelock.FileLock(folder.parent / f"{image.name}.lock"):
-        if not folder.exists():
-            progress(f"{image.name}: putting {release} into a copy of its disk")
-            with _building(folder) as making:
-                _make(image, own, release, modules, making)
-                cache.write_manifest(making, image.name, key)
-            cache.prune(folder.parent, folder, image.name, UNUSED_S, clock.wall().timestamp())
-        return cache.open_entry(folder, image.recipe, key)
+
+    def make(making: Path) -> None:
+        progress(f"{image.name}: putting {release} into a copy of its disk")
+        _make(image, own, release, modules, making)
+        cache.write_manifest(making, image.name, key)
+
+    return ensure_entry(
+        image.recipe,
+        key,
+        make,
+        images=cache_dir / "images" / "own",
+        name=image.name,
+        again="putting it together again",
+        progress=progress,
+        clock=clock,
+        unused_s=UNUSED_S,
+    )
 
 
 def _key(image: BuiltImage, own: OwnKernel, modules: Path | None) -> str:
@@ -114,18 +120,6 @@ def _files(modules: Path) -> Iterator[Path]:
     for path in sorted(modules.rglob("*")):
         if path.is_file() and not path.is_symlink() and path.relative_to(modules).parts[0] not in LINKS_TO_SOURCE:
             yield path
-
-
-@contextlib.contextmanager
-def _building(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder`, which becomes it when all went well."""
-    making = Path(tempfile.mkdtemp(prefix=".build-", dir=folder.parent))
-    try:
-        making.chmod(0o755)
-        yield making
-        making.rename(folder)
-    finally:
-        cache.discard(making)
 
 
 def _make(image: BuiltImage, own: OwnKernel, release: str, modules: Path | None, making: Path) -> None:
