@@ -1,8 +1,8 @@
 """Watchdogs: systemd keeps the watchdog armed, across the reboot as well, and nothing has fired.
 
-A row is a watchdog: name, QEMU's options, the driver and its module, what /sys calls it, the seconds for which it is
-armed, and what it is. The IB700 can only be armed for half a minute, in which no emulated machine comes up: it is left
-alone.
+A row is a watchdog: name, QEMU's options, the driver and its module, what /sys/class/watchdog calls it (nothing, if its
+driver is older than that), the seconds for which it is armed, and what it is. The IB700 can only be armed for half a
+minute, in which no emulated machine comes up: it is left alone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ROWS = (
         option=("-device", "ib700"),
         driver="ib700wdt",
         module="ib700wdt",
-        identity="IB700 WDT",
+        identity="",
         seconds=0,
         summary="iBASE 700 on ISA, not armed",
     ),

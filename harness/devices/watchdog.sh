@@ -1,4 +1,5 @@
-# Guest side of the watchdog checks. Set before: STAGE MODULE IDENTITY, SECONDS_ARMED (0: it is not armed).
+# Guest side of the watchdog checks. Set before: STAGE MODULE DRIVER, SECONDS_ARMED (0: it is not armed), IDENTITY (empty:
+# its driver is older than the class of watchdogs, and knows only /dev/watchdog).
 # shellcheck shell=sh disable=SC2154
 SETTINGS=/etc/systemd/system.conf.d/kexec-harness-watchdog.conf
 OTHER=iTCO_wdt
@@ -8,6 +9,10 @@ watchdog() {
         [ "$(cat "$path/identity" 2>/dev/null)" = "$IDENTITY" ] && echo "${path##*/}" && return
     done
     return 1
+}
+
+is_there() {
+    if [ -n "$IDENTITY" ]; then watchdog >/dev/null; else is_bound "$DRIVER" && [ -c /dev/watchdog ]; fi
 }
 
 is_armed() {
@@ -20,10 +25,13 @@ load_it_alone() {
     echo "$MODULE" >/etc/modules-load.d/kexec-harness-watchdog.conf
     if [ "$MODULE" != "$OTHER" ]; then
         echo "blacklist $OTHER" >/etc/modprobe.d/kexec-harness-watchdog.conf
-        modprobe -r "$OTHER"
+        # Its module cannot go while the timer runs, as firmware may have left it.
+        for found in $(bound "$OTHER"); do
+            echo "$found" >"/sys/bus/platform/drivers/$OTHER/unbind"
+        done
     fi
     modprobe "$MODULE"
-    within 10 watchdog >/dev/null || { echo "there is no watchdog '$IDENTITY'"; exit 1; }
+    within 10 is_there || { echo "$MODULE has no watchdog"; exit 1; }
 }
 
 # systemd keeps it armed while it reboots and kexecs, and whoever boots next arms it again.
@@ -40,12 +48,12 @@ arm() {
 }
 
 check_watchdog() {
-    if ! within 20 watchdog >/dev/null; then
-        echo "fail watchdog there is no '$IDENTITY'"
+    if ! within 20 is_there; then
+        echo "fail watchdog $MODULE has none"
         return
     fi
-    found=$(watchdog)
-    echo "ok watchdog $found is '$IDENTITY'"
+    found=$(watchdog || echo watchdog)
+    echo "ok watchdog $found is $MODULE's"
     [ "$SECONDS_ARMED" -gt 0 ] || return 0
     if within 20 is_armed; then
         echo "ok armed $found has $(cat "/sys/class/watchdog/$found/timeout") s"
