@@ -32,6 +32,7 @@ class Fake:
         self.console, self.keys = (os.open(folder / f"console.{end}", os.O_RDWR) for end in ("out", "in"))
         self.steps = json.loads((folder / "play.json").read_text("utf-8"))
         self.status, self.halted, self.flags, self.ip = "running", 0, 0x246, 0xFFFFFFFF81000000
+        self.slow = 0.0
         self.idle = threading.Event()
 
     def answer(self, command: str, arguments: dict[str, object]) -> object:
@@ -39,6 +40,7 @@ class Fake:
             case "query-cpus-fast":
                 return [{"thread-id": threading.get_native_id()}]
             case "query-status":
+                self.idle.wait(self.slow)
                 return {"status": self.status}
             case "query-blockstats":
                 return [{"stats": {"rd_operations": 1, "wr_operations": 2, "flush_operations": 3}}]
@@ -90,8 +92,8 @@ class Fake:
                         self.idle.wait(0.00005)
                 case "stop":
                     os.kill(os.getpid(), signal.SIGSTOP)
-                case "status":
-                    self.status = value
+                case "status" | "slow":
+                    setattr(self, what, value)
                 case "dead":
                     self.halted, self.flags = 1, 0x2
                 case _:

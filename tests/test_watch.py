@@ -12,7 +12,7 @@ from harness import deadlines
 from harness.classify.console import ConsoleReader
 from harness.classify.milestones import Progress
 from harness.clock import Deadline, ManualClock, pause
-from harness.cycle import Watched, watch
+from harness.cycle import Watched, drain, watch
 from harness.deadlines import Deadlines
 from harness.model import ConsoleData, EndReason, Gap, Heartbeat, Milestone, ProcessExit, QmpEvent
 from harness.qemu import backlog
@@ -123,6 +123,39 @@ def test_what_comes_on_another_channel_stays_behind_what_the_console_said_before
     for n, at in enumerate(resets, 1):
         assert f"before {n}\r\n".encode() in console_bytes(watched.events[:at])
     assert [event.t for event in watched.events] == sorted(event.t for event in watched.events)
+
+
+def test_what_is_printed_while_a_heartbeat_is_waited_for_is_not_dated_back_to_its_question(boot):
+    talk = [step for n in range(1200) for step in (("console", f"line {n}\r\n"), ("wait", 0.001))]
+    events = boot(LINUX, ("slow", 0.7), ("wait", 2.3), *talk, PANIC).events
+    assert any(isinstance(event, Heartbeat) for event in events)
+    said = [event.t for event in events if isinstance(event, ConsoleData)]
+    assert said == sorted(said)
+
+
+def test_a_reset_stays_behind_the_text_before_it_in_a_flood_that_has_to_wait(boot):
+    last = ("console", "[   20.000000] reboot: Restarting system\r\n")
+    reset = '{"event":"RESET","data":{"guest":true},"timestamp":{"seconds":1,"microseconds":0}}\n'
+    events = boot(LINUX, ("flood", 6), last, ("qmp", reset), ("wait", 0.5), PANIC).events
+    [at] = [n for n, event in enumerate(events) if isinstance(event, QmpEvent) and event.name == "RESET"]
+    assert "Restarting system" in console_bytes(events[:at]).decode("latin-1")
+
+
+def test_a_chatty_channel_opens_no_way_around_the_consoles_bound(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(backlog, "READER_S", 1.0)
+    chatter = [step for _ in range(1500) for step in (("console", "x" * 4096), ("agent", '\x1e{"type":"x"}\n'))]
+    machine = fake_machine(settings(), tmp_path, [LINUX, *chatter])
+    try:
+        machine.power_on()
+        deadline = Deadline.after(machine.clock, 60)
+        while machine.held_up_s < 1.0 and not deadline.expired():
+            pause(0.1)
+        pause(1.0)
+        kept = console_bytes(drain(machine))
+    finally:
+        machine.close()
+    assert b"are not kept" in kept
+    assert len(kept) < backlog.MAX_BYTES + (1 << 18)
 
 
 def test_a_flood_that_nobody_reads_holds_up_neither_the_guest_nor_its_report(settings, tmp_path, monkeypatch):

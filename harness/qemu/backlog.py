@@ -43,7 +43,7 @@ class Backlog:
     def put(self, event: Event) -> None:
         """Queue an event. Once nobody reads, what exceeds the bound of its channel is left out."""
         of = channel_of(event)
-        if of is not None and self._unattended and self._is_full(of):
+        if of is not None and self._unattended and self.is_full(of):
             gone = as_gap(event, of)
             self._gaps[of] = joined(self._gaps[of], gone) if of in self._gaps else gone
             return
@@ -57,7 +57,7 @@ class Backlog:
 
     async def room(self, of: str) -> None:
         """Wait while that channel is full, as long as somebody empties the queue."""
-        while not self._unattended and self._is_full(of):
+        while not self._unattended and self.is_full(of):
             self._room.clear()
             before, since = self._taken, self._loop.time()
             try:
@@ -77,11 +77,12 @@ class Backlog:
         of = channel_of(event)
         if of is not None:
             with self._lock:
-                was_full = self._is_full(of)
+                was_full = self.is_full(of)
                 self._bytes[of] -= cost_of(event)
-            if was_full and not self._is_full(of):
+            if was_full and not self.is_full(of):
                 self._loop.call_soon_threadsafe(self._room.set)
         return event
 
-    def _is_full(self, of: str) -> bool:
+    def is_full(self, of: str) -> bool:
+        """Whether as much of that channel is queued as may be."""
         return self._bytes[of] >= self._max_bytes

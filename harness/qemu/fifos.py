@@ -8,6 +8,7 @@ through a socket that was read at once, and 1.5 s with nobody listening (QEMU 7.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,7 @@ class Fifos:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._from_guest = self._to_guest = -1
+        self._writing = asyncio.Lock()
 
     @staticmethod
     def make(path: Path) -> None:
@@ -32,9 +34,12 @@ class Fifos:
     def open(self, path: Path) -> None:
         """Open both, once QEMU has: before, there would be nobody to write to. Raises OSError."""
         self._from_guest = os.open(f"{path}.out", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        # A QEMU that has just ended is no error here: reading finds its end.
-        with suppress(OSError):
+        try:
             self._to_guest = os.open(f"{path}.in", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            # Nobody reads: QEMU has just ended, and reading finds that.
+            if error.errno != errno.ENXIO:
+                raise
 
     def read_now(self) -> bytes:
         """What has been said and not been read; b"" for nothing, also at the end."""
@@ -51,12 +56,13 @@ class Fifos:
                 await _until(self._from_guest, self._loop.add_reader, self._loop.remove_reader)
 
     async def write(self, data: bytes) -> None:
-        """Send all of it to the guest. Raises OSError if QEMU has ended."""
-        while data:
-            try:
-                data = data[os.write(self._to_guest, data) :]
-            except BlockingIOError:
-                await _until(self._to_guest, self._loop.add_writer, self._loop.remove_writer)
+        """Send all of it to the guest, one caller after the other. Raises OSError if QEMU has ended."""
+        async with self._writing:
+            while data:
+                try:
+                    data = data[os.write(self._to_guest, data) :]
+                except BlockingIOError:
+                    await _until(self._to_guest, self._loop.add_writer, self._loop.remove_writer)
 
     def close(self) -> None:
         """Close what is open. May be called twice."""

@@ -26,6 +26,7 @@ from harness.model import (
     ConsoleData,
     Event,
     FirmwareData,
+    Heartbeat,
     ProcessExit,
     QmpEvent,
 )
@@ -67,8 +68,6 @@ class Watcher:
         self._readers: list[asyncio.Task[None]] = []
         self._replies: dict[int, asyncio.Future[CommandReply]] = {}
         self._taps: list[ConsoleTap] = []
-        #: the console is held up until there is room for more of it
-        self._console_held = False
         self._last_command = 0
         #: when the guest's last byte arrived, on whatever channel
         self._last_sign = clock.monotonic()
@@ -158,9 +157,14 @@ class Watcher:
         return self._clock.monotonic()
 
     def _put(self, event: Event) -> None:
-        """Queue an event of any channel but the console, after what the console has sent before it."""
-        if not self._console_held and (data := self._console.read_now()):
-            self._on_console(data, event.t)
+        """Queue an event of any channel but the console, after what the console has sent before it.
+
+        What a guest can say at will does not take more of a flooded console than there is room for.
+        """
+        rare = isinstance(event, QmpEvent | ProcessExit)
+        if (rare or not self.events.is_full("console")) and (data := self._console.read_now()):
+            # A heartbeat is as old as its question.
+            self._on_console(data, self._now() if isinstance(event, Heartbeat) else event.t)
         self.events.put(event)
 
     async def _listen(self) -> None:
@@ -229,9 +233,7 @@ class Watcher:
     async def _read_console(self) -> None:
         while data := await self._console.read():
             self._on_console(data, self._now())
-            self._console_held = True
             await self.events.room("console")
-            self._console_held = False
             await self._gather()
 
     async def _gather(self) -> None:
@@ -311,9 +313,9 @@ class Watcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._console.close()
         await self._qmp.close()
         for tap in self._taps:
             tap.close()
         for endpoint in (*self._listeners.values(), *self._sockets.values()):
             endpoint.close()
-        self._console.close()
