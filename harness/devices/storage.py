@@ -128,6 +128,16 @@ ROWS = (
         controllers=(XHCI, "usb-uas,id=@,bus=@usb.0,serial=!"),
         disks=(SCSI,),
         modules=("xhci_pci", "uas", "sd_mod"),
+        # SeaBIOS 1.16: "Superspeed UAS devices not supported (yet)".
+        boots=False,
+    ),
+    Row(
+        name="uas-ehci",
+        driver="uas",
+        summary="disk on USB Attached SCSI, behind an EHCI controller",
+        controllers=("usb-ehci,id=@usb", "usb-uas,id=@,bus=@usb.0,serial=!"),
+        disks=(SCSI,),
+        modules=("ehci_pci", "uas", "sd_mod"),
     ),
     Row(
         name="sdhci",
