@@ -12,6 +12,9 @@ from msgspec import Struct
 from harness.devices.base import DeviceSet
 from harness.model import Option
 
+#: keeps out the driver of the watchdog that the board has anyway
+NO_OTHER = "modprobe.blacklist=iTCO_wdt"
+
 
 class Row(Struct, frozen=True, kw_only=True):
     """One line of the table."""
@@ -68,6 +71,7 @@ def _set(row: Row) -> DeviceSet:
         script="watchdog.sh",
         driver=row.driver,
         modules=(row.module,),
+        words=() if row.of_the_board else (NO_OTHER,),
         of_the_board=row.of_the_board,
         values={"IDENTITY": row.identity, "MODULE": row.module, "SECONDS_ARMED": str(row.seconds)},
     )

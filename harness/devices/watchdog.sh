@@ -19,13 +19,13 @@ is_armed() {
     [ "$(cat "/sys/class/watchdog/$(watchdog)/state")" = active ]
 }
 
-# The machine's own watchdog would take the first place in one boot and not in another.
+# The machine's own watchdog would take the first place in one boot and not in another. A word on the command line keeps
+# its module out of later boots, in their initramfs as well; in this one it cannot go while its timer runs, as firmware
+# may have left it.
 load_it_alone() {
-    mkdir -p /etc/modules-load.d /etc/modprobe.d
+    mkdir -p /etc/modules-load.d
     echo "$MODULE" >/etc/modules-load.d/kexec-harness-watchdog.conf
     if [ "$MODULE" != "$OTHER" ]; then
-        echo "blacklist $OTHER" >/etc/modprobe.d/kexec-harness-watchdog.conf
-        # Its module cannot go while the timer runs, as firmware may have left it.
         for found in $(bound "$OTHER"); do
             echo "$found" >"/sys/bus/platform/drivers/$OTHER/unbind"
         done
