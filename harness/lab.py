@@ -131,7 +131,7 @@ def machine_spec(
         ovmf_vars=folder / "ovmf-vars.fd" if ovmf_code else None,
         kernel=direct_boot.kernel if direct_boot else None,
         initrd=direct_boot.initrd if direct_boot else None,
-        cmdline=direct_boot.cmdline if direct_boot else None,
+        cmdline=" ".join((direct_boot.cmdline, *devices_here.kernel_words)) if direct_boot else None,
     )
 
 

@@ -37,6 +37,7 @@ SPECS = {
     "firmware-ovmf": spec("e1000e", firmware=Firmware.OVMF),
     "firmware-ovmf-secboot": spec("virtio-net", firmware=Firmware.OVMF_SECBOOT),
     "loader-direct": spec("virtio-net", loader=Loader.DIRECT),
+    "loader-direct-words": spec("i6300esb", loader=Loader.DIRECT),
     "accel-kvm": spec("virtio-net", accel=Accel.KVM),
     **{f"machine-{name}": spec("virtio-net", machine=name) for name in ("i440fx", "microvm")},
     "machine-microvm-direct": spec("virtio-scsi", machine="microvm", loader=Loader.DIRECT),

@@ -123,7 +123,7 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     root: Callable[[Resources], list[Option]] | None = None
     #: program that runs beside QEMU for it
     helper: Callable[[Resources], Helper] | None = None
-    #: words that the guest's kernel needs on its command line, from the first reboot on
+    #: words that the guest's kernel needs on its command line, from the first reboot on, or sooner
     words: tuple[str, ...] = ()
     #: what the host does once the machine has come up for the first time, such as plugging something in
     plug: Callable[[Host, Resources], None] | None = None
@@ -160,6 +160,11 @@ class DeviceSet(Struct, frozen=True, kw_only=True):
     def needed_of_the_board(self) -> list[str]:
         """Devices, by QEMU's names, that the board must have of its own."""
         return [name for part in self.members for name in part.of_the_board]
+
+    @property
+    def kernel_words(self) -> list[str]:
+        """Its words and those of its parts, for a kernel that no boot loader gives them to."""
+        return [word for part in self.members for word in part.words]
 
     @property
     def disk_names(self) -> list[str]:
