@@ -31,9 +31,7 @@ def _plug(host: Host, _: Resources) -> None:
 HOT_PLUGGED = DeviceSet(
     name="cpu-hotplug",
     summary="two CPUs, and one that is plugged in once the machine is up",
-    # The new one is of another package: where no hypervisor is known to it, which TCG's is not, Linux from 6.9 on takes
-    # none into a package that it has seen (topo_register_apic() in arch/x86/kernel/cpu/topology.c).
-    options=lambda _: [("-smp", "cpus=2,sockets=2,cores=2,threads=1,maxcpus=4")],
+    options=lambda _: [("-smp", "cpus=2,maxcpus=4")],
     script="cpu.sh",
     driver="processor",
     modules=(),

@@ -4,7 +4,9 @@
 SETTINGS=/etc/systemd/system.conf.d/kexec-harness-watchdog.conf
 OTHER=iTCO_wdt
 
+# What /sys/class/watchdog calls it.
 watchdog() {
+    [ -n "$IDENTITY" ] || return 1
     for path in /sys/class/watchdog/*; do
         [ "$(cat "$path/identity" 2>/dev/null)" = "$IDENTITY" ] && echo "${path##*/}" && return
     done
