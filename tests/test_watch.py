@@ -141,16 +141,21 @@ def test_a_reset_stays_behind_the_text_before_it_in_a_flood_that_has_to_wait(boo
     assert "Restarting system" in console_bytes(events[:at]).decode("latin-1")
 
 
+def leave_unread(machine):
+    """As while a script is waited for: nothing is looked at until the guest has been made to wait for long enough."""
+    deadline = Deadline.after(machine.clock, 60)
+    while machine.held_up_s < 1.0 and not deadline.expired():
+        pause(0.1)
+    pause(1.0)
+
+
 def test_a_chatty_channel_opens_no_way_around_the_consoles_bound(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(backlog, "READER_S", 1.0)
     chatter = [step for _ in range(1500) for step in (("console", "x" * 4096), ("agent", '\x1e{"type":"x"}\n'))]
     machine = fake_machine(settings(), tmp_path, [LINUX, *chatter])
     try:
         machine.power_on()
-        deadline = Deadline.after(machine.clock, 60)
-        while machine.held_up_s < 1.0 and not deadline.expired():
-            pause(0.1)
-        pause(1.0)
+        leave_unread(machine)
         kept = console_bytes(drain(machine))
     finally:
         machine.close()
@@ -163,11 +168,7 @@ def test_a_flood_that_nobody_reads_holds_up_neither_the_guest_nor_its_report(set
     machine = fake_machine(settings(), tmp_path, [LINUX, ("flood", 12), ("agent", READY)])
     try:
         machine.power_on()
-        # As while a script is waited for: nothing is looked at until the guest has been made to wait for long enough.
-        deadline = Deadline.after(machine.clock, 60)
-        while machine.held_up_s < 1.0 and not deadline.expired():
-            pause(0.1)
-        pause(1.0)
+        leave_unread(machine)
         watched = watch(machine, Progress(None), Deadlines())
     finally:
         machine.close()
