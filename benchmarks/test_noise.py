@@ -64,7 +64,7 @@ def test_port(guest, bench):
     ).output
     numbers = [line.partition(":")[0] for line in ports.splitlines()]
     if len(numbers) < 3:
-        pytest.skip("the machine has no port with nobody behind it: say DEVICE_ARGS as above")
+        pytest.skip("the machine has no third port: give it one with DEVICE_ARGS, as the docstring of this file says")
     assert guest.run("head -c 1000000 /dev/urandom >/run/noise").status == 0
     seconds: dict[str, list[float]] = {"console": [], "file": []}
     for _ in range(bench.repetitions(5)):
